@@ -1,0 +1,57 @@
+/* buf.h - a byte queue with a ceiling.
+ *
+ * Purpose: bytes go in at the tail and leave at the head; what is inside is one contiguous
+ *          view. Being full is an answer (ERR_LIMIT), which is how back-pressure travels.
+ * Thread:  the owner's.
+ * Owns:    its storage; buf_fini frees it.  An empty, released buffer owns no heap memory.
+ * Limits:  max_bytes given at init; storage grows by doubling and never beyond it.
+ * Fails:   ERR_LIMIT when max_bytes would be passed, ERR_MEMORY; nothing is appended then. */
+#pragma once
+
+#include "gateway/base/str.h"
+
+#include <stdarg.h>
+
+struct buf {
+    struct {
+        char *base;
+        size_t head;
+        size_t tail;
+        size_t room;
+        size_t max_bytes;
+    } priv;
+};
+
+void buf_init(struct buf *b, size_t max_bytes);
+void buf_fini(struct buf *b);
+
+static inline size_t buf_len(const struct buf *b)
+{
+    return b->priv.tail - b->priv.head;
+}
+
+/* Valid until the next call that is not buf_len, buf_view or buf_consume. */
+static inline struct str buf_view(const struct buf *b)
+{
+    return str_make(b->priv.base + b->priv.head, buf_len(b));
+}
+
+/* How many bytes may still be appended before the ceiling. */
+size_t buf_room(const struct buf *b);
+
+/* Drops n bytes at the head; n must not exceed buf_len. */
+void buf_consume(struct buf *b, size_t n);
+
+/* Empties it and keeps the storage. */
+void buf_clear(struct buf *b);
+
+/* Frees the storage if nothing is inside: an idle owner keeps no memory. */
+void buf_release(struct buf *b);
+
+struct err buf_append(struct buf *b, struct str bytes);
+struct err buf_append_fmt(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* Room for at least want bytes at the tail, to be filled in place; *ret_room may be larger.
+ * buf_commit then says how many were written. */
+struct err buf_reserve(struct buf *b, size_t want, char **ret_tail, size_t *ret_room);
+void buf_commit(struct buf *b, size_t n);

@@ -1,0 +1,122 @@
+/* limits.h - every ceiling and default of all parts, with unit and reason.
+ *
+ * Nothing that a client, a target, a CA or an API caller can make us allocate or wait for is
+ * without a line here; reading this page is the denial-of-service review. */
+#pragma once
+
+#define KIB (1024ull)
+#define MIB (1024ull * KIB)
+
+/* base */
+#define METRICS_THREADS_MAX 64 /* threads with a counter block of their own */
+#define LOG_LINE_MAX_BYTES                                                                     \
+    8192                    /* a line stays below what journald splits, with room for a URL */
+#define LOG_BURST_EVENTS 32 /* event names remembered per thread by the repeat filter */
+#define LOG_BURST_MAX    20 /* lines of one event and thread per LOG_BURST_MS */
+#define LOG_BURST_MS     10000 /* ... then they are counted instead of written */
+#define JSON_DEPTH_MAX   32    /* our deepest document has 7 levels */
+
+/* store */
+#define HOSTS_PER_ROUTE_MAX 100 /* a Let's Encrypt certificate holds 100 names */
+#define TARGETS_MAX         64  /* per upstream; beyond that a load balancer is the target */
+#define HEADER_OPS_MAX      64  /* header set/add/remove entries per route and direction */
+#define PINS_MAX            8   /* current and next keys of a target, with room */
+#define ID_MAX_BYTES        64  /* slugs appear in paths, tables and metrics */
+#define PEM_MAX_BYTES       (256 * KIB) /* a chain of 20 RSA-4096 certificates is 60 KiB */
+#define CHAIN_MAX           20          /* certificates in one chain */
+#define CHALLENGES_MAX      10000       /* open ACME challenges at once */
+#define PUBLISH_WAIT_MS     5000 /* a write waits so long for the slowest worker */
+
+/* gateway: client side */
+#define CONNS_PER_WORKER_MAX     100000 /* beyond it new ones are closed at once */
+#define ACCEPT_BATCH_MAX         64 /* accepts per turn, so that open connections get theirs */
+#define LISTEN_BACKLOG           4096  /* the kernel clamps to net.core.somaxconn */
+#define HANDSHAKE_LIMIT_MS       10000 /* TLS handshake, from accept */
+#define HEAD_LIMIT_MS            15000 /* slow-loris bound: from first to last byte of a head */
+#define KEEPALIVE_IDLE_MS        75000      /* client connection without a request */
+#define TARGET_URI_MAX_BYTES     (16 * KIB) /* request target; longer gets 414 */
+#define HEAD_MAX_BYTES           (64 * KIB) /* default of settings.max_header; more gets 431 */
+#define HEAD_FIELDS_MAX          256        /* fields in one head: bounds the field table */
+#define TRAILER_MAX_BYTES        (16 * KIB) /* trailer section of a chunked body */
+#define CHUNK_LINE_MAX_BYTES     256        /* chunk size line, extensions included */
+#define CONNECTION_OPTIONS_MAX   32 /* options of Connection; each meets each field */
+#define INTERIM_MAX              16          /* 1xx answers before the final one */
+#define EXCHANGE_ARENA_BYTES     (8 * KIB)   /* first block: an ordinary request fits */
+#define EXCHANGE_ARENA_MAX_BYTES (512 * KIB) /* heads of both sides and what is made of them */
+#define EARLY_BODY_MAX_BYTES     (128 * KIB) /* request body read before its target is up */
+#define RELAY_HIGH_BYTES                                                                       \
+    (256 * KIB) /* queued towards a slow side: reading of the other stops */
+#define LINK_OUT_MAX_BYTES                                                                     \
+    (1 * MIB)          /* ... and this is the end: a head, a chunk and the high mark fit */
+#define LINGER_MS 2000 /* reading on after a final error answer, so it is not lost */
+
+/* gateway: target side */
+#define CONNECT_LIMIT_MS 5000 /* default of timeouts.connect: TCP and TLS together */
+#define RESPONSE_LIMIT_MS                                                                      \
+    3600000 /* default of timeouts.response: Nextcloud assembles for long */
+#define IDLE_LIMIT_MS     3600000 /* default of timeouts.idle: WebSockets rest for long */
+#define POOL_IDLE_MS      60000   /* kept-alive target connection without a request */
+#define POOL_IDLE_MAX     256     /* kept-alive connections per target and worker */
+#define RETRIES_DEFAULT   2       /* further targets tried after a connect failure */
+#define RETRIES_MAX       10
+#define DNS_ADDRESSES_MAX 16 /* addresses kept per name */
+#define DNS_TTL_MIN_S     1  /* a TTL of 0 must not mean a query per request */
+#define DNS_TTL_MAX_S     3600
+#define DNS_FAIL_S        5     /* a failed look-up is not repeated sooner */
+#define DNS_NAMES_MAX     10000 /* names cached per worker */
+#define DRAIN_LIMIT_MS    30000 /* default of settings.drain_timeout */
+
+#define LOG_RING_BYTES  (256 * KIB) /* log lines of one thread that wait for the writer */
+#define LOG_THREADS_MAX 64          /* threads with a ring; further ones lose their lines */
+#define LOG_RECENT_MAX  50          /* warnings and errors kept for status */
+
+/* admin */
+#define ADMIN_BODY_MAX_BYTES   (1 * MIB)   /* any body but a configuration */
+#define ADMIN_CONFIG_MAX_BYTES (128 * MIB) /* 100,000 routes */
+#define ADMIN_CONNECTIONS_MAX  128         /* at once, per admin listener */
+#define ADMIN_IDLE_S           30          /* silent API connection */
+#define ADMIN_THREADS          2 /* per listener: one long import leaves health answers */
+#define ADMIN_HEAD_MAX_BYTES   (32 * KIB) /* request head, per connection */
+#define ADMIN_FIELDS_MAX       64         /* fields of a head; query parameters */
+#define ADMIN_DISCARD_MAX_BYTES                                                                \
+    (16 * MIB) /* of a refused body, read so that the answer arrives */
+#define ADMIN_REPLY_MAX_BYTES (1024 * MIB) /* 100,000 routes as text, with room */
+#define ADMIN_ARENA_BYTES     (8 * KIB)    /* first block of a request */
+#define ADMIN_ARENA_MAX_BYTES (64 * MIB)   /* a sorted list of 1,000,000 objects */
+#define AUTH_SOURCES_MAX      256          /* addresses with failed attempts remembered */
+#define AUTH_FAILURES_MAX     10           /* wrong tokens per source and window, then 429 */
+#define AUTH_WINDOW_MS        60000
+#define CLI_CONNECT_LIMIT_MS  5000        /* command line to the admin interface */
+#define CLI_REQUEST_LIMIT_MS  600000      /* ... an import of 100,000 routes included */
+#define CLI_FILE_MAX_BYTES    (128 * MIB) /* a file named on the command line */
+#define TOKENS_MAX            1000        /* API tokens */
+
+/* acme */
+#define ACME_CONNECT_LIMIT_MS    15000     /* to the CA */
+#define ACME_REQUEST_LIMIT_MS    60000     /* one request, all in all */
+#define ACME_BODY_MAX_BYTES      (1 * MIB) /* one answer of the CA */
+#define ACME_HEAD_MAX_BYTES      (64 * KIB)
+#define ACME_REDIRECTS_MAX       10      /* of the directory only */
+#define ACME_NONCES_MAX          16      /* unused nonces kept */
+#define ACME_NONCE_MAX_MS        3600000 /* ... for an hour */
+#define ACME_NONCE_TRIES_MAX     10      /* badNonce answers in a row to one request */
+#define ACME_PHASE_LIMIT_MS      300000  /* polling one phase of an order, then later again */
+#define ACME_RETRY_AFTER_MIN_MS  1000    /* clamp of Retry-After while polling ... */
+#define ACME_RETRY_AFTER_MAX_MS  60000
+#define ACME_CHALLENGE_MAX_BYTES 256  /* token; RFC 8555 asks for at least 22 characters */
+#define ACME_URL_MAX_BYTES       2048 /* any address given by a CA */
+#define ACME_NONCE_MAX_BYTES     256  /* longer nonces are not kept */
+#define ACME_WORDS_MAX_BYTES     4096 /* of each text of a problem document */
+#define ACME_SUBPROBLEMS_MAX     100  /* one per name of a full certificate */
+#define ACME_AUTHZS_MAX          200 /* per order: 100 names, each perhaps asked twice */
+#define ACME_PROFILES_MAX        32        /* listed by a directory */
+#define ACME_ORDER_MAX_BYTES     (4 * MIB) /* what one order remembers */
+#define ACME_STEP_MAX_BYTES      (8 * MIB) /* answers looked at in one step of an order */
+#define ACME_DIRECTORY_MAX_MS    43200000  /* a directory is read again after 12 h */
+#define ACME_ORDERS_MAX          16        /* orders under way at once; the rest queue */
+#define ACME_TURNS_MAX           100 /* steps of one order without rest: a circle */
+#define ACME_RESTARTS_MAX        2 /* new orders in place of one that is gone at the CA */
+#define ACME_HOLD_MS             60000 /* an unreachable CA is left alone so long */
+#define ACME_SAVE_RETRY_MS       10000 /* the database refused: nothing goes out till then */
+#define ACME_SLEEP_MAX_MS        300000 /* clock jumps are noticed this late at most */
+#define ACME_SKEW_MAX_S          3600 /* a fresh certificate may begin this far in our future */

@@ -1,0 +1,62 @@
+#include "gateway/base/mem.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Test-only countdown; 0 means disarmed, so the product pays one relaxed load per
+ * allocation. */
+static atomic_uint fault_countdown;
+static atomic_bool fault_fired;
+
+static bool is_faulted(void)
+{
+    unsigned left = atomic_load_explicit(&fault_countdown, memory_order_relaxed);
+    if (left == 0)
+        return false;
+    if (atomic_fetch_sub(&fault_countdown, 1) != 1)
+        return false;
+    atomic_store(&fault_fired, true);
+    return true;
+}
+
+void *mem_alloc(size_t count, size_t size)
+{
+    if (is_faulted())
+        return NULL;
+    return calloc(count, size);
+}
+
+void *mem_resize(void *p, size_t bytes)
+{
+    if (is_faulted())
+        return NULL;
+    return realloc(p, bytes > 0 ? bytes : 1);
+}
+
+char *mem_dup(const char *p, size_t len)
+{
+    if (len == SIZE_MAX)
+        return NULL;
+    char *copy = mem_alloc(len + 1, 1);
+    if (copy != NULL && len > 0)
+        memcpy(copy, p, len);
+    return copy;
+}
+
+void mem_free(void *p)
+{
+    free(p);
+}
+
+void mem_fault_arm(unsigned nth)
+{
+    atomic_store(&fault_fired, false);
+    atomic_store(&fault_countdown, nth);
+}
+
+bool mem_fault_fired(void)
+{
+    return atomic_load(&fault_fired);
+}
