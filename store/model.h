@@ -1,0 +1,223 @@
+/* model.h - what we know: routes, upstreams, targets, certificates, settings, tokens.
+ *
+ * Purpose: the objects of the contract as immutable C values.  JSON <-> struct is described
+ *          by the shapes declared here (tables in model_shapes.c, rules beyond one field in
+ *          model_check.c).
+ * Thread:  values never change after they were built, except the atomics in struct
+ *          target_live; any thread may read them while it holds a reference (normally: on a
+ *          snapshot).
+ * Owns:    each top-level object owns an arena with all its parts and counts its references.
+ * Limits:  see "store" in limits.h. */
+#pragma once
+
+#include <openssl/x509.h>
+#include <stdatomic.h>
+
+#include "gateway/base/secret.h"
+#include "store/shape.h"
+
+/* What every stored object carries. */
+struct object {
+    struct str id;       /* slug: a-z 0-9 - . _, starts with a letter or digit */
+    uint64_t revision;   /* 1 at creation, +1 at each change */
+    int64_t created_at;  /* wall-clock seconds */
+    int64_t updated_at;
+};
+
+/* An address block; IPv4 as v4-mapped IPv6, so that one comparison serves both families. */
+struct cidr {
+    unsigned char address[16];
+    unsigned bits; /* of 128 */
+};
+
+/* "192.0.2.0/24", "2001:db8::/32", or an address alone. */
+struct err cidr_parse(struct str s, struct cidr *ret_cidr);
+
+/* address: 16 bytes, IPv4 mapped. */
+bool cidr_has(const struct cidr *c, const unsigned char address[16]);
+
+/* ---- route ---- */
+
+enum route_https { ROUTE_HTTPS_REDIRECT, ROUTE_HTTPS_ONLY, ROUTE_HTTPS_OPTIONAL };
+enum upstream_balance { BALANCE_ROUND_ROBIN };
+enum upstream_protocol { PROTOCOL_AUTO, PROTOCOL_1_1 };
+enum tls_verify { TLS_VERIFY_SYSTEM, TLS_VERIFY_CA, TLS_VERIFY_PIN, TLS_VERIFY_OFF };
+enum target_scheme { TARGET_HTTP, TARGET_HTTPS };
+enum target_host { TARGET_HOST_NAME, TARGET_HOST_IPV4, TARGET_HOST_IPV6, TARGET_HOST_UNIX };
+
+/* What workers learn about a target while running, shared by all workers and by successive
+ * revisions of the same route: written with relaxed atomics, read by status and metrics. */
+struct target_live {
+    atomic_uint refs;
+    _Atomic(const struct err_kind *) error; /* of the last failure; NULL: none yet */
+    _Atomic int32_t error_detail;
+    _Atomic int64_t error_at;
+    _Atomic int64_t ok_at; /* last answer received */
+    _Atomic uint64_t requests;
+    _Atomic uint64_t failures;
+    _Atomic int32_t connections; /* open now, idle ones included */
+};
+
+struct target {
+    struct str url; /* as configured, normalised */
+    uint32_t weight;
+    bool is_backup;
+    bool is_draining;
+    /* from the url: */
+    enum target_scheme scheme;
+    enum target_host host_kind;
+    struct str host; /* name, address without brackets, or socket path */
+    uint32_t port;   /* 0 for a unix socket */
+    struct target_live *live;
+};
+
+struct upstream_tls {
+    int verify; /* enum tls_verify */
+    struct str ca;
+    struct str_list pins;      /* as configured */
+    struct str server_name;    /* empty: the target's host, or the request's for an address */
+    struct str certificate;    /* client certificate; not available yet */
+    X509_STORE *trust;         /* SYSTEM, CA: shared; else NULL */
+    unsigned char (*pin_digests)[32]; /* pins.count of them */
+};
+
+struct upstream_timeouts {
+    uint64_t connect_ms;
+    uint64_t response_ms; /* from the end of the request to the head of the answer */
+    uint64_t idle_ms;     /* without a byte in either direction */
+};
+
+struct upstream_health {
+    struct str path; /* empty: no active checks; they are not available yet */
+    uint64_t interval_ms;
+    uint64_t timeout_ms;
+    uint32_t healthy_after;
+    uint32_t unhealthy_after;
+    struct str expect;
+};
+
+struct upstream {
+    struct object_list targets_list; /* of struct target; see upstream_targets() */
+    int balance;
+    int protocol;
+    struct str proxy_protocol;
+    struct upstream_tls tls;
+    struct upstream_health health;
+    struct str sticky;
+    uint32_t retries;
+    struct upstream_timeouts timeouts;
+};
+
+struct header_ops {
+    struct pair_list set;
+    struct pair_list add;
+    struct str_list remove;
+};
+
+struct route {
+    atomic_uint refs;
+    struct arena *arena;
+    struct object object;
+    struct str_list hosts; /* lower case, A-labels; "*.example.org"; "*"; addresses as inet_ntop
+                            * writes them, without brackets */
+    struct str path;       /* prefix, begins with '/', no trailing '/' unless it is "/" */
+    bool is_enabled;
+    struct str certificate; /* "auto", "none" or a certificate's id */
+    struct str managed_names; /* sorted names that HTTP-01 can prove, one per line, if the route is
+                               * enabled and "auto": the key of its managed certificate */
+    int https;              /* enum route_https */
+    bool strip_prefix;
+    struct str host_header; /* "preserve", "target", or the value to send */
+    struct header_ops request_headers;
+    struct header_ops response_headers;
+    uint64_t max_body_bytes; /* UNITS_UNLIMITED */
+    struct upstream upstream;
+};
+
+static inline const struct target *upstream_targets(const struct upstream *u)
+{
+    return u->targets_list.items;
+}
+
+extern const struct shape route_shape[];
+
+const struct route *route_ref(const struct route *r);
+void route_unref(const struct route *r);
+
+/* Canonical JSON with id, revision, created_at, updated_at and hosts_unicode where it
+ * differs. */
+json_t *route_to_json(const struct route *r);
+
+/* ---- settings ---- */
+
+enum tls_version { TLS_MIN_1_2, TLS_MIN_1_3 };
+enum tls_profile { TLS_PROFILE_INTERMEDIATE, TLS_PROFILE_MODERN };
+
+struct settings {
+    atomic_uint refs;
+    struct arena *arena;
+    struct object object; /* id "settings" */
+    struct str_list trusted_proxies;
+    struct cidr *trusted_cidrs;   /* trusted_proxies.count */
+    struct str_list proxy_protocol;
+    struct str unknown_host; /* "reject", "404" or a route id */
+    int tls_min_version;     /* enum tls_version */
+    int tls_profile;         /* enum tls_profile */
+    uint64_t max_header_bytes;
+    uint64_t drain_timeout_ms;
+};
+
+extern const struct shape settings_shape[];
+const struct settings *settings_ref(const struct settings *s);
+void settings_unref(const struct settings *s);
+json_t *settings_to_json(const struct settings *s);
+
+/* ---- ACME settings ---- */
+
+enum key_type { KEY_ECDSA_P256, KEY_ECDSA_P384, KEY_RSA_2048, KEY_RSA_3072, KEY_RSA_4096 };
+enum acme_family { ACME_FAMILY_IPV4, ACME_FAMILY_ANY };
+
+struct acme_eab {
+    struct str kid;
+    struct str hmac; /* as given: base64 in any variant; write-only on the outside, sealed at rest,
+                      * wiped with the object */
+};
+
+struct acme_settings {
+    atomic_uint refs;
+    struct arena *arena;
+    struct object object; /* id "acme" */
+    struct str directory;
+    struct str_list contact;
+    bool tos_agreed;
+    struct acme_eab eab;
+    struct str ca_bundle;
+    int key_type; /* enum key_type */
+    struct str profile;
+    struct str preferred_chain; /* not available yet */
+    int address_family;         /* enum acme_family */
+    struct str resolver;        /* not available yet */
+};
+
+extern const struct shape acme_settings_shape[];
+const struct acme_settings *acme_settings_ref(const struct acme_settings *s);
+void acme_settings_unref(const struct acme_settings *s);
+json_t *acme_settings_to_json(const struct acme_settings *s);
+
+/* ---- API tokens ---- */
+
+enum token_scope { SCOPE_READ = 1, SCOPE_WRITE = 2, SCOPE_ADMIN = 4 };
+
+struct token {
+    atomic_uint refs;
+    struct arena *arena;
+    struct object object;
+    struct str name;
+    unsigned scopes;         /* set of enum token_scope; ADMIN implies WRITE implies READ */
+    int64_t expires_at;      /* 0: never */
+    unsigned char digest[32]; /* SHA-256 of the token; the token itself is not kept */
+};
+
+const struct token *token_ref(const struct token *t);
+void token_unref(const struct token *t);
+json_t *token_to_json(const struct token *t);

@@ -1,0 +1,184 @@
+#include "store/publisher.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "gateway/base/clock.h"
+#include "gateway/base/limits.h"
+#include "gateway/base/list.h"
+#include "gateway/base/mem.h"
+
+struct subscription {
+    struct list_node link; /* under the publisher's mutex */
+    bool is_awaited;
+    int wake_fd; /* the subscriber's */
+    int taken_fd; /* the publisher's: tells a waiting publication that somebody has acknowledged */
+    _Atomic(const struct snapshot *) mailbox;
+    _Atomic uint64_t acknowledged; /* generation */
+};
+
+struct publisher {
+    pthread_mutex_t mutex;
+    int taken_fd;
+    struct {
+        const struct snapshot *current;
+        struct list subscriptions;
+    } locked;
+};
+
+/* The counter of an eventfd overflows after 2^64 writes, and a full one is still readable: nothing
+ * can go wrong that would matter. */
+static void wake(int fd)
+{
+    (void)eventfd_write(fd, 1);
+}
+
+struct err publisher_new(struct publisher **ret_publisher)
+{
+    struct publisher *p = mem_new(struct publisher);
+    if (p == NULL)
+        return fail(ERR_MEMORY, 0);
+    p->taken_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (p->taken_fd < 0) {
+        int code = errno;
+        mem_free(p);
+        return fail(ERR_IO, code);
+    }
+    (void)pthread_mutex_init(&p->mutex, NULL);
+    list_init(&p->locked.subscriptions);
+    *ret_publisher = p;
+    return OK;
+}
+
+static void free_subscription(struct subscription *s)
+{
+    snapshot_unref(atomic_exchange(&s->mailbox, NULL));
+    mem_free(s);
+}
+
+void publisher_free(struct publisher *p)
+{
+    if (p == NULL)
+        return;
+    struct list_node *n;
+    while ((n = list_pop_front(&p->locked.subscriptions)) != NULL)
+        free_subscription(container_of(n, struct subscription, link));
+    snapshot_unref(p->locked.current);
+    (void)pthread_mutex_destroy(&p->mutex);
+    (void)close(p->taken_fd);
+    mem_free(p);
+}
+
+const struct snapshot *publisher_current(struct publisher *p)
+{
+    (void)pthread_mutex_lock(&p->mutex);
+    const struct snapshot *s = p->locked.current;
+    if (s != NULL)
+        (void)snapshot_ref(s);
+    (void)pthread_mutex_unlock(&p->mutex);
+    return s;
+}
+
+/* ---- subscribers ---- */
+
+static void deliver(struct subscription *s, const struct snapshot *snapshot)
+{
+    /* Not NULL if the subscriber has not woken yet: it will never see that one. */
+    snapshot_unref(atomic_exchange(&s->mailbox, snapshot_ref(snapshot)));
+    wake(s->wake_fd);
+}
+
+struct err publisher_subscribe(struct publisher *p, int wake_fd, bool is_awaited,
+                               struct subscription **ret_subscription)
+{
+    struct subscription *s = mem_new(struct subscription);
+    if (s == NULL)
+        return fail(ERR_MEMORY, 0);
+    s->is_awaited = is_awaited;
+    s->wake_fd = wake_fd;
+    s->taken_fd = p->taken_fd;
+    (void)pthread_mutex_lock(&p->mutex);
+    list_push_back(&p->locked.subscriptions, &s->link);
+    if (p->locked.current != NULL)
+        deliver(s, p->locked.current);
+    (void)pthread_mutex_unlock(&p->mutex);
+    *ret_subscription = s;
+    return OK;
+}
+
+void publisher_unsubscribe(struct publisher *p, struct subscription *s)
+{
+    if (s == NULL)
+        return;
+    (void)pthread_mutex_lock(&p->mutex);
+    list_remove(&s->link);
+    (void)pthread_mutex_unlock(&p->mutex);
+    wake(p->taken_fd); /* a publication may have been waiting for it */
+    free_subscription(s);
+}
+
+const struct snapshot *subscription_take(struct subscription *s)
+{
+    return atomic_exchange(&s->mailbox, NULL);
+}
+
+void subscription_acknowledge(struct subscription *s, const struct snapshot *taken)
+{
+    atomic_store(&s->acknowledged, snapshot_generation(taken));
+    wake(s->taken_fd);
+}
+
+/* ---- publication ---- */
+
+static void hand_out(struct publisher *p, const struct snapshot *s)
+{
+    (void)pthread_mutex_lock(&p->mutex);
+    const struct snapshot *old = p->locked.current;
+    p->locked.current = s;
+    const struct list *all = &p->locked.subscriptions;
+    for (struct list_node *n = list_first(all); n != NULL; n = list_after(all, n))
+        deliver(container_of(n, struct subscription, link), s);
+    (void)pthread_mutex_unlock(&p->mutex);
+    snapshot_unref(old);
+}
+
+/* How many awaited subscribers still serve something older. */
+static int count_laggards(struct publisher *p, uint64_t generation)
+{
+    int count = 0;
+    (void)pthread_mutex_lock(&p->mutex);
+    const struct list *all = &p->locked.subscriptions;
+    for (struct list_node *n = list_first(all); n != NULL; n = list_after(all, n)) {
+        struct subscription *s = container_of(n, struct subscription, link);
+        count += s->is_awaited && atomic_load(&s->acknowledged) < generation;
+    }
+    (void)pthread_mutex_unlock(&p->mutex);
+    return count;
+}
+
+static void wait_for_news(struct publisher *p, uint64_t limit_ms)
+{
+    struct pollfd fd = {.fd = p->taken_fd, .events = POLLIN};
+    eventfd_t ignored;
+    if (poll(&fd, 1, (int)limit_ms) > 0)
+        (void)eventfd_read(p->taken_fd, &ignored);
+}
+
+struct err publisher_publish(struct publisher *p, const struct snapshot *s)
+{
+    uint64_t generation = snapshot_generation(s);
+    uint64_t deadline_ms = clock_mono_ms() + PUBLISH_WAIT_MS;
+    hand_out(p, s);
+    for (;;) {
+        int laggards = count_laggards(p, generation);
+        if (laggards == 0)
+            return OK;
+        uint64_t now_ms = clock_mono_ms();
+        if (now_ms >= deadline_ms)
+            return fail(ERR_AGAIN, laggards);
+        wait_for_news(p, deadline_ms - now_ms);
+    }
+}

@@ -1,0 +1,303 @@
+/* route_build.c - from JSON to a route, in the order: fields, hosts, headers, targets, TLS. */
+#include "store/route_build.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "gateway/base/limits.h"
+#include "gateway/base/text.h"
+#include "store/counted.h"
+#include "store/host_name.h"
+#include "store/model_check.h"
+#include "store/model_parts.h"
+#include "store/target_url.h"
+
+enum { ROUTE_ARENA_BYTES = 2 * 1024, ROUTE_ARENA_MAX_BYTES = 16 * 1024 * 1024 };
+
+struct builder {
+    const struct route_origin *origin;
+    struct route *route;
+    struct json_path *path;
+    struct invalid *inv;
+};
+
+/* Reports at a place below the route: keys end with NULL. */
+static void complain_at(struct builder *b, const char *const *keys, const char *words)
+{
+    size_t mark = b->path->len;
+    for (; *keys != NULL; keys++)
+        (void)json_path_push(b->path, str_from(*keys));
+    invalid_add(b->inv, json_path_view(b->path), "%s", words);
+    json_path_pop(b->path, mark);
+}
+
+#define complain(b, words, ...) complain_at((b), (const char *const[]){__VA_ARGS__, NULL}, words)
+
+/* ---- hosts ---- */
+
+static void check_host(struct builder *b, size_t index)
+{
+    const struct str_list *hosts = &b->route->hosts;
+    struct str host = hosts->items[index];
+    if (str_is_empty(host))
+        return; /* its field has been refused already */
+    bool is_auto = str_eq(b->route->certificate, STR("auto"));
+    char number[24];
+    (void)snprintf(number, sizeof(number), "%zu", index);
+    for (size_t i = 0; i < index; i++) {
+        if (str_eq(hosts->items[i], host)) {
+            complain(b, "is listed twice", "hosts", number);
+            return;
+        }
+    }
+    if (is_auto && host_name_kind(host) == HOST_WILDCARD)
+        complain(b,
+                 "a wildcard cannot have an automatic certificate: HTTP-01 cannot prove it; import "
+                 "a certificate and name it in \"certificate\", or use \"none\"",
+                 "hosts", number);
+    if (is_auto && host_name_kind(host) == HOST_NAME && host_name_has_underscore(host))
+        complain(b,
+                 "a name with an underscore cannot have an automatic certificate: no public CA "
+                 "issues one; set \"certificate\" to \"none\" or to a certificate's id",
+                 "hosts", number);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return str_cmp(*(const struct str *)a, *(const struct str *)b);
+}
+
+/* The provable names, sorted, one per line. */
+static struct err note_managed_names(struct builder *b)
+{
+    struct route *r = b->route;
+    if (!r->is_enabled || !str_eq(r->certificate, STR("auto")))
+        return OK;
+    struct str *names = arena_array(r->arena, struct str, r->hosts.count);
+    if (names == NULL)
+        return fail(ERR_MEMORY, 0);
+    size_t count = 0, len = 0;
+    for (size_t i = 0; i < r->hosts.count; i++) {
+        if (!host_name_is_provable(r->hosts.items[i]))
+            continue;
+        names[count++] = r->hosts.items[i];
+        len += r->hosts.items[i].len + 1;
+    }
+    if (count == 0)
+        return OK;
+    qsort(names, count, sizeof(names[0]), compare_names);
+    char *text = arena_bytes(r->arena, len);
+    if (text == NULL)
+        return fail(ERR_MEMORY, 0);
+    r->managed_names = str_make(text, len - 1);
+    for (size_t i = 0; i < count; i++) {
+        memcpy(text, names[i].p, names[i].len);
+        text[names[i].len] = '\n';
+        text += names[i].len + 1;
+    }
+    return OK;
+}
+
+/* ---- headers ---- */
+
+static void check_pairs(struct builder *b, const char *ops, const char *op,
+                        const struct pair_list *pairs)
+{
+    for (size_t i = 0; i < pairs->count; i++) {
+        const struct pair *p = &pairs->items[i];
+        const char *words = model_check_header_value(p->value);
+        if (words != NULL)
+            complain(b, words, ops, op, p->name.p);
+        for (size_t k = 0; k < i; k++) {
+            if (str_eq_nocase(pairs->items[k].name, p->name))
+                complain(b, "is the same header as another one here: case does not count", ops, op,
+                         p->name.p);
+        }
+    }
+}
+
+static void check_header_ops(struct builder *b, const char *name, const struct header_ops *ops)
+{
+    check_pairs(b, name, "set", &ops->set);
+    check_pairs(b, name, "add", &ops->add);
+}
+
+/* ---- targets ---- */
+
+/* The cell that the same URL had in the previous revision, or a new one. */
+static struct target_live *find_live(const struct route *previous, struct str url)
+{
+    const struct upstream *u = previous == NULL ? NULL : &previous->upstream;
+    for (size_t i = 0; u != NULL && i < u->targets_list.count; i++) {
+        const struct target *t = &upstream_targets(u)[i];
+        if (str_eq(t->url, url))
+            return model_live_ref(t->live);
+    }
+    return model_live_new();
+}
+
+static struct err build_target(struct builder *b, struct target *t)
+{
+    struct arena *a = b->route->arena;
+    /* The field's check has refused what cannot be parsed: only memory can be short here. */
+    if (target_url_parse(a, t->url, t) != NULL)
+        return fail(ERR_MEMORY, 0);
+    t->live = find_live(b->origin->previous, t->url);
+    if (t->live == NULL)
+        return fail(ERR_MEMORY, 0);
+    if (!arena_on_reset(a, model_live_unref, t->live)) {
+        model_live_unref(t->live);
+        return fail(ERR_MEMORY, 0);
+    }
+    return OK;
+}
+
+static struct err build_targets(struct builder *b, bool *ret_has_https)
+{
+    struct object_list *list = &b->route->upstream.targets_list;
+    struct target *targets = list->items;
+    *ret_has_https = false;
+    for (size_t i = 0; i < list->count; i++) {
+        TRY(build_target(b, &targets[i]));
+        if (targets[i].scheme == TARGET_HTTPS)
+            *ret_has_https = true;
+    }
+    return OK;
+}
+
+/* ---- TLS to targets ---- */
+
+static struct err build_pins(struct builder *b)
+{
+    struct upstream_tls *tls = &b->route->upstream.tls;
+    tls->pin_digests = arena_alloc(b->route->arena, tls->pins.count, sizeof(tls->pin_digests[0]));
+    if (tls->pin_digests == NULL)
+        return fail(ERR_MEMORY, 0);
+    for (size_t i = 0; i < tls->pins.count; i++) {
+        struct buf bytes;
+        buf_init(&bytes, sizeof(tls->pin_digests[0]));
+        struct err e = text_unhex(&bytes, tls->pins.items[i]);
+        if (!failed(e))
+            memcpy(tls->pin_digests[i], buf_view(&bytes).p, sizeof(tls->pin_digests[0]));
+        buf_fini(&bytes);
+        TRY(e);
+    }
+    return OK;
+}
+
+static void free_anchors(void *anchors)
+{
+    X509_STORE_free(anchors);
+}
+
+static struct err keep_trust(struct builder *b, X509_STORE *anchors)
+{
+    if (!arena_on_reset(b->route->arena, free_anchors, anchors)) {
+        X509_STORE_free(anchors);
+        return fail(ERR_MEMORY, 0);
+    }
+    b->route->upstream.tls.trust = anchors;
+    return OK;
+}
+
+/* The PEM is checked whatever verify says: it must not turn out bad on the day it is needed. */
+static struct err build_ca(struct builder *b)
+{
+    struct upstream_tls *tls = &b->route->upstream.tls;
+    if (str_is_empty(tls->ca)) {
+        if (tls->verify == TLS_VERIFY_CA)
+            complain(b, "needs PEM certificates when verify is \"ca\"", "upstream", "tls", "ca");
+        return OK;
+    }
+    X509_STORE *anchors;
+    struct err e = trust_from_pem(tls->ca, &anchors);
+    if (err_is(e, ERR_CERT_PARSE)) {
+        complain(b, "must be PEM certificates (-----BEGIN CERTIFICATE-----) and nothing else",
+                 "upstream", "tls", "ca");
+        return OK;
+    }
+    TRY(e);
+    if (tls->verify == TLS_VERIFY_CA)
+        return keep_trust(b, anchors);
+    X509_STORE_free(anchors);
+    return OK;
+}
+
+static struct err build_system_trust(struct builder *b, bool has_https)
+{
+    if (b->route->upstream.tls.verify != TLS_VERIFY_SYSTEM || !has_https)
+        return OK;
+    X509_STORE *anchors;
+    TRY(trust_get_system(b->origin->trust, &anchors));
+    return keep_trust(b, anchors);
+}
+
+/* ---- all of it ---- */
+
+/* Also runs over what shape_read has found fault with, so that all complaints come at once. */
+static struct err check_rules(struct builder *b)
+{
+    const struct upstream_tls *tls = &b->route->upstream.tls;
+    for (size_t i = 0; i < b->route->hosts.count; i++)
+        check_host(b, i);
+    check_header_ops(b, "request_headers", &b->route->request_headers);
+    check_header_ops(b, "response_headers", &b->route->response_headers);
+    if (tls->verify == TLS_VERIFY_PIN && tls->pins.count == 0)
+        complain(b, "needs at least one pin when verify is \"pin\"", "upstream", "tls",
+                 "pin_sha256");
+    return build_ca(b);
+}
+
+static struct err build_parts(struct builder *b)
+{
+    bool has_https;
+    TRY(note_managed_names(b));
+    TRY(build_targets(b, &has_https));
+    TRY(build_pins(b));
+    return build_system_trust(b, has_https);
+}
+
+json_t *route_build_strip(const json_t *body)
+{
+    static const char *const names[] = {"id", "revision", "created_at", "updated_at",
+                                        "hosts_unicode"};
+    if (!json_is_object(body))
+        return json_null();
+    json_t *copy = json_copy(COUNTED_MUTABLE(json_t, body));
+    for (size_t i = 0; copy != NULL && i < ARRAY_LEN(names); i++)
+        (void)json_object_del(copy, names[i]);
+    return copy;
+}
+
+static struct route *new_route(void)
+{
+    struct arena *a = arena_new(ROUTE_ARENA_BYTES, ROUTE_ARENA_MAX_BYTES);
+    struct route *r = a == NULL ? NULL : arena_one(a, struct route);
+    if (r == NULL) {
+        arena_free(a);
+        return NULL;
+    }
+    r->arena = a;
+    atomic_init(&r->refs, 1);
+    return r;
+}
+
+struct err route_build(const struct route_origin *origin, const json_t *body,
+                       struct json_path *path, struct invalid *inv, struct route **ret_route)
+{
+    AUTO(json_decref) json_t *fields = route_build_strip(body);
+    AUTO(model_drop_route) struct route *r = new_route();
+    if (fields == NULL || r == NULL)
+        return fail(ERR_MEMORY, 0);
+    size_t before = inv->count;
+    struct err e = shape_read(route_shape, fields, r->arena, path, inv, r);
+    if (failed(e) && !err_is(e, ERR_INVALID))
+        return e;
+    struct builder b = {.origin = origin, .route = r, .path = path, .inv = inv};
+    TRY(check_rules(&b));
+    if (inv->count > before)
+        return fail(ERR_INVALID, 0);
+    TRY(build_parts(&b));
+    *ret_route = TAKE(r);
+    return OK;
+}
