@@ -1,0 +1,510 @@
+/* acme.c - the thread: follow_snapshot -> scan (certificates become orders) -> run_orders -> sleep. */
+#include "acme/acme.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "acme/due.h"
+#include "acme/order.h"
+#include "acme/renew.h"
+#include "gateway/base/clock.h"
+#include "gateway/base/limits.h"
+#include "gateway/base/log.h"
+#include "gateway/base/map.h"
+#include "gateway/base/mem.h"
+
+struct acme {
+    struct store *store;
+    struct acme_options options;
+    struct fetch *own_fetch;
+    int wake_fd;
+    struct subscription *subscription;
+    atomic_bool is_stopping;
+    pthread_t thread;
+    bool has_thread;
+
+    /* of the thread: */
+    const struct snapshot *snapshot;
+    struct ca *ca;
+    struct list orders;
+    struct map *orders_by_cert;
+    size_t running_count; /* orders that are not parked */
+    bool needs_scan;
+    bool are_settings_new; /* the next scan lets failed certificates try again */
+    int64_t scan_at;       /* the next certificate is due */
+    uint64_t wake_ms;      /* the next order is due */
+};
+
+static struct fetch *transport(struct acme *a)
+{
+    return a->options.fetch != NULL ? a->options.fetch : a->own_fetch;
+}
+
+static void wake_by(struct acme *a, uint64_t due_ms)
+{
+    if (due_ms < a->wake_ms)
+        a->wake_ms = due_ms;
+}
+
+static void scan_by(struct acme *a, int64_t at)
+{
+    if (at < a->scan_at)
+        a->scan_at = at;
+}
+
+static bool is_held(const struct acme *a)
+{
+    return ca_held_until_ms(a->ca) > clock_mono_ms();
+}
+
+/* ---- notes: next actions written without an order, all of one scan in one transaction ---- */
+
+struct scan {
+    struct acme *acme;
+    int64_t now_at;
+    struct tx *tx; /* NULL: nothing to note yet */
+    struct arena *arena;
+};
+
+static void note(struct scan *scan, const struct cert *c, const struct cert_progress *progress)
+{
+    if (scan->tx == NULL && failed(store_begin(scan->acme->store, &scan->tx)))
+        return;
+    /* Somebody changed it since the snapshot was made: the next scan sees what is true then. */
+    if (snapshot_cert_find(tx_view(scan->tx), c->object.id) != c)
+        return;
+    struct err e = tx_cert_progress(scan->tx, c->object.id, progress);
+    if (failed(e))
+        log_err(e, "certificate_not_noted", KV_STR("certificate", c->object.id));
+}
+
+static struct cert_progress progress_of(const struct cert *c)
+{
+    return (struct cert_progress){.state = c->state,
+                                  .next = c->next,
+                                  .last_error = c->last_error,
+                                  .failures = c->failures};
+}
+
+static struct str task_of(const struct cert *c)
+{
+    return c->has_material ? STR("renew") : STR("issue");
+}
+
+static void note_unused(struct scan *scan, const struct cert *c)
+{
+    struct cert_progress p = progress_of(c);
+    p.state = c->has_material ? CERT_ACTIVE : CERT_PENDING;
+    p.next = (struct cert_next){.what = STR("none"), .why = STR("no enabled route uses it")};
+    note(scan, c, &p);
+}
+
+static void note_renewal(struct scan *scan, const struct cert *c)
+{
+    struct cert_progress p = progress_of(c);
+    p.next = (struct cert_next){
+        .what = STR("renew"),
+        .at = due_renewal_at(c, scan->now_at),
+        .why = str_from(renew_why(c->facts.not_before_at, c->facts.not_after_at)),
+    };
+    note(scan, c, &p);
+}
+
+/* Held up by something only an administrator can change: no attempt, no failure counted. */
+static void note_blocked(struct scan *scan, const struct cert *c, struct str words)
+{
+    if (c->next.at == 0 && str_eq(c->next.why, words))
+        return;
+    struct problem why;
+    problem_set(&why, fail(ERR_UNAVAILABLE, 0), words);
+    why.title = STR("the certificate cannot be ordered yet");
+    struct cert_progress p = progress_of(c);
+    p.state = c->has_material ? CERT_RENEWING : CERT_PENDING;
+    p.next = (struct cert_next){.what = task_of(c), .why = words};
+    p.last_error = problem_to_text(scan->arena, &why, scan->now_at,
+                                   snapshot_acme(scan->acme->snapshot)->directory);
+    note(scan, c, &p);
+    log_warn("certificate_blocked", KV_STR("certificate", c->object.id), KV_STR("why", words));
+}
+
+static bool is_troubled(const struct cert *c)
+{
+    return c->source == CERT_ACME && (c->failures > 0 || c->last_error.len > 0);
+}
+
+static void note_new_settings(struct scan *scan, const struct cert *c)
+{
+    struct cert_progress p = progress_of(c);
+    p.state = c->has_material ? CERT_RENEWING : CERT_PENDING;
+    p.next = (struct cert_next){.what = task_of(c),
+                                .at = scan->now_at,
+                                .why = STR("the ACME settings have changed")};
+    p.failures = 0;
+    note(scan, c, &p);
+}
+
+/* ---- certificates become orders ---- */
+
+static void add_order(struct acme *a, struct order *o)
+{
+    if (failed(map_put(a->orders_by_cert, order_cert_id(o), o, NULL))) {
+        order_free(o);
+        return;
+    }
+    list_push_back(&a->orders, order_link(o));
+    if (order_is_parked(o))
+        return;
+    a->running_count++;
+    wake_by(a, order_due_ms(o));
+}
+
+static void remove_order(struct acme *a, struct order *o)
+{
+    (void)map_take(a->orders_by_cert, order_cert_id(o));
+    list_remove(order_link(o));
+    order_free(o);
+}
+
+static struct str blocked_by(const struct acme *a)
+{
+    if (!a->options.has_http_listener)
+        return STR("http-01 needs a listener for plain HTTP that the CA reaches on port 80: start "
+                   "gatehouse with --http");
+    return ca_blocked_by(a->ca);
+}
+
+static void begin_order(struct scan *scan, const struct cert *c)
+{
+    struct acme *a = scan->acme;
+    struct str words = blocked_by(a);
+    if (words.len > 0) {
+        note_blocked(scan, c, words);
+        return;
+    }
+    if (is_held(a)) {
+        uint64_t wait_ms = ca_held_until_ms(a->ca) - clock_mono_ms();
+        scan_by(a, scan->now_at + 1 + (int64_t)(wait_ms / 1000));
+        return;
+    }
+    if (a->running_count >= ACME_ORDERS_MAX)
+        return; /* the end of one of them makes the next scan */
+    struct order_options options = {.store = a->store, .crash_at = a->options.crash_at};
+    struct order *o;
+    struct err e = order_new(&options, c, ca_settings(a->ca), &o);
+    if (failed(e))
+        log_err(e, "order_not_begun", KV_STR("certificate", c->object.id));
+    else
+        add_order(a, o);
+}
+
+static void look_at(struct scan *scan, const struct cert *c)
+{
+    struct acme *a = scan->acme;
+    if (a->are_settings_new && is_troubled(c)) {
+        note_new_settings(scan, c);
+        return;
+    }
+    const struct order *o = map_find(a->orders_by_cert, c->object.id);
+    if (o != NULL) {
+        if (order_is_parked(o))
+            scan_by(a, c->next.at);
+        return;
+    }
+    int64_t at;
+    switch (due_judge(a->snapshot, c, scan->now_at, &at)) {
+    case DUE_NEVER:
+        return;
+    case DUE_LATER:
+        scan_by(a, at);
+        return;
+    case DUE_NOW:
+        begin_order(scan, c);
+        return;
+    case DUE_UNUSED:
+        note_unused(scan, c);
+        return;
+    case DUE_REPLAN:
+        note_renewal(scan, c);
+        return;
+    }
+}
+
+static struct err look_at_all(struct scan *scan)
+{
+    const struct cert *const *certs;
+    size_t count;
+    TRY(snapshot_certs(scan->acme->snapshot, scan->arena, &certs, &count));
+    for (size_t i = 0; i < count; i++)
+        look_at(scan, certs[i]);
+    return scan->tx != NULL ? store_commit(&scan->tx) : OK;
+}
+
+static void scan_certificates(struct acme *a)
+{
+    a->needs_scan = false;
+    a->scan_at = INT64_MAX;
+    struct scan scan = {.acme = a, .now_at = clock_now_at()};
+    AUTO(arena_free) struct arena *arena = arena_new(64 * KIB, 64 * MIB);
+    scan.arena = arena;
+    struct err e = arena == NULL ? fail(ERR_MEMORY, 0) : look_at_all(&scan);
+    if (failed(e)) {
+        store_rollback(scan.tx);
+        log_err(e, "certificates_not_scanned");
+        scan_by(a, scan.now_at + ACME_SAVE_RETRY_MS / 1000);
+        return;
+    }
+    a->are_settings_new = false;
+}
+
+/* ---- orders run ---- */
+
+/* What the world now says about an order: keep it, or forget it. */
+static bool is_wanted(const struct acme *a, const struct order *o, const struct cert *c)
+{
+    return c != NULL && order_fits(o, c, ca_settings(a->ca)) && due_is_used(a->snapshot, c);
+}
+
+static void drop(struct acme *a, struct order *o)
+{
+    struct err e = order_drop(o);
+    if (failed(e))
+        log_err(e, "order_not_dropped", KV_STR("certificate", order_cert_id(o)));
+    remove_order(a, o);
+    a->needs_scan = true;
+}
+
+/* True if it is time. */
+static bool is_due(struct acme *a, const struct order *o, const struct cert *c)
+{
+    if (is_held(a)) {
+        wake_by(a, ca_held_until_ms(a->ca));
+        return false;
+    }
+    if (order_is_parked(o))
+        return c->next.at <= clock_now_at();
+    wake_by(a, order_due_ms(o));
+    return order_due_ms(o) <= clock_mono_ms();
+}
+
+static void run_order(struct acme *a, struct order *o)
+{
+    enum order_outcome outcome = order_run(o, a->ca);
+    switch (outcome) {
+    case ORDER_RUNS:
+        a->running_count++;
+        wake_by(a, order_due_ms(o));
+        return;
+    case ORDER_PARKED:
+        break;
+    case ORDER_OVER:
+        remove_order(a, o);
+        break;
+    }
+    a->needs_scan = true;
+}
+
+static void run_orders(struct acme *a)
+{
+    a->wake_ms = UINT64_MAX;
+    a->running_count = 0;
+    struct list todo;
+    list_init(&todo);
+    list_splice_back(&todo, &a->orders);
+    for (struct list_node *n; (n = list_pop_front(&todo)) != NULL;) {
+        struct order *o = order_of_link(n);
+        list_push_back(&a->orders, n);
+        const struct cert *c = snapshot_cert_find(a->snapshot, order_cert_id(o));
+        if (atomic_load(&a->is_stopping))
+            continue;
+        if (!is_wanted(a, o, c))
+            drop(a, o);
+        else if (is_due(a, o, c))
+            run_order(a, o);
+        else
+            a->running_count += !order_is_parked(o);
+    }
+}
+
+/* ---- the thread ---- */
+
+static void follow_settings(struct acme *a)
+{
+    const struct acme_settings *settings = snapshot_acme(a->snapshot);
+    if (a->ca != NULL && ca_settings(a->ca)->object.revision == settings->object.revision)
+        return;
+    struct ca *ca;
+    struct err e = ca_new(
+        &(struct ca_options){
+            .store = a->store,
+            .fetch = transport(a),
+            .settings = settings,
+            .previous = a->ca == NULL ? NULL : ca_settings(a->ca),
+        },
+        &ca);
+    if (failed(e)) {
+        log_err(e, "acme_settings_not_used");
+        return;
+    }
+    a->are_settings_new = a->ca != NULL;
+    ca_free(a->ca);
+    a->ca = ca;
+}
+
+static void follow_snapshot(struct acme *a)
+{
+    const struct snapshot *newer = subscription_take(a->subscription);
+    if (newer == NULL)
+        return;
+    snapshot_unref(a->snapshot);
+    a->snapshot = newer;
+    subscription_acknowledge(a->subscription, newer);
+    follow_settings(a);
+    a->needs_scan = true;
+}
+
+/* Until something is due, but never longer than ACME_SLEEP_MAX_MS: the wall clock may jump. */
+static int sleep_ms(const struct acme *a)
+{
+    uint64_t now_ms = clock_mono_ms();
+    int64_t now_at = clock_now_at();
+    if (a->wake_ms <= now_ms || a->scan_at <= now_at)
+        return 0;
+    uint64_t ms = a->wake_ms - now_ms;
+    if (a->scan_at - now_at < ACME_SLEEP_MAX_MS / 1000 && (uint64_t)(a->scan_at - now_at) * 1000 < ms)
+        ms = (uint64_t)(a->scan_at - now_at) * 1000;
+    return ms < ACME_SLEEP_MAX_MS ? (int)ms : ACME_SLEEP_MAX_MS;
+}
+
+static void sleep_until_due(const struct acme *a)
+{
+    struct pollfd watch = {.fd = a->wake_fd, .events = POLLIN};
+    if (poll(&watch, 1, sleep_ms(a)) > 0) {
+        eventfd_t count;
+        (void)eventfd_read(a->wake_fd, &count);
+    }
+}
+
+static void *run_thread(void *arg)
+{
+    struct acme *a = arg;
+    (void)pthread_setname_np(pthread_self(), "acme");
+    while (!atomic_load(&a->is_stopping)) {
+        follow_snapshot(a);
+        if (a->ca == NULL) {
+            sleep_until_due(a);
+            continue;
+        }
+        run_orders(a);
+        /* What the orders did stands in a newer snapshot: an older one would order again. */
+        follow_snapshot(a);
+        if (a->needs_scan || a->scan_at <= clock_now_at())
+            scan_certificates(a);
+        sleep_until_due(a);
+    }
+    return NULL;
+}
+
+/* ---- life ---- */
+
+static struct err load_orders(struct acme *a)
+{
+    AUTO(arena_free) struct arena *arena = arena_new(64 * KIB, 1024 * MIB);
+    struct order_row *rows;
+    size_t count;
+    if (arena == NULL)
+        return fail(ERR_MEMORY, 0);
+    TRY(store_orders_load(a->store, arena, &rows, &count));
+    struct order_options options = {.store = a->store, .crash_at = a->options.crash_at};
+    struct err e = OK;
+    for (size_t i = 0; i < count; i++) {
+        struct order *o;
+        if (!failed(e))
+            e = order_resume(&options, &rows[i], &o);
+        if (!failed(e))
+            add_order(a, o);
+        order_row_fini(&rows[i]);
+    }
+    return e;
+}
+
+/* Signals are the main thread's: this one blocks them all, SIGPIPE included. */
+static struct err start_thread(struct acme *a)
+{
+    sigset_t all, before;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&a->thread, NULL, run_thread, a);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    a->has_thread = error == 0;
+    return error == 0 ? OK : fail(ERR_IO, error);
+}
+
+static struct err start(struct acme *a)
+{
+    a->orders_by_cert = map_new();
+    if (a->orders_by_cert == NULL)
+        return fail(ERR_MEMORY, 0);
+    a->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (a->wake_fd < 0)
+        return fail(ERR_IO, errno);
+    if (a->options.fetch == NULL)
+        TRY(fetch_new(a->options.user_agent != NULL ? a->options.user_agent
+                                                    : "gatehouse/" GW_VERSION,
+                      &a->own_fetch));
+    TRY(load_orders(a));
+    TRY(publisher_subscribe(store_publisher(a->store), a->wake_fd, false, &a->subscription));
+    return start_thread(a);
+}
+
+struct err acme_start(struct store *s, const struct acme_options *o, struct acme **ret_acme)
+{
+    struct acme *a = mem_new(struct acme);
+    if (a == NULL)
+        return fail(ERR_MEMORY, 0);
+    a->store = s;
+    a->options = *o;
+    a->wake_fd = -1;
+    a->scan_at = INT64_MAX;
+    a->wake_ms = UINT64_MAX;
+    list_init(&a->orders);
+    struct err e = start(a);
+    if (failed(e)) {
+        acme_stop(a);
+        return e;
+    }
+    *ret_acme = a;
+    return OK;
+}
+
+static void free_orders(struct acme *a)
+{
+    for (struct list_node *n; (n = list_pop_front(&a->orders)) != NULL;)
+        order_free(order_of_link(n));
+}
+
+void acme_stop(struct acme *a)
+{
+    if (a == NULL)
+        return;
+    if (a->has_thread) {
+        atomic_store(&a->is_stopping, true);
+        fetch_cancel(transport(a));
+        (void)eventfd_write(a->wake_fd, 1);
+        (void)pthread_join(a->thread, NULL);
+    }
+    if (a->subscription != NULL)
+        publisher_unsubscribe(store_publisher(a->store), a->subscription);
+    free_orders(a);
+    map_free(a->orders_by_cert);
+    ca_free(a->ca);
+    fetch_free(a->own_fetch);
+    snapshot_unref(a->snapshot);
+    if (a->wake_fd >= 0)
+        (void)close(a->wake_fd);
+    mem_free(a);
+}
