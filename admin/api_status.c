@@ -1,0 +1,192 @@
+/* api_status.c - GET /v1/status: one document about everything that runs.
+ *
+ * api_status_show -> counts, listeners, routes (describe_route -> describe_target,
+ * certificate_reason), certificates, last errors. */
+#include "admin/api.h"
+#include "admin/target_report.h"
+#include "gateway/base/clock.h"
+#include "gateway/base/units.h"
+
+/* JSON null for 0; new reference. */
+static json_t *time_or_null(int64_t at)
+{
+    char text[UNITS_TIME_MAX];
+    if (at == 0)
+        return json_null();
+    units_format_time(at, text);
+    return json_string(text);
+}
+
+/* Appends a sentence to reasons; out of memory loses it. */
+static void add_reason(json_t *reasons, struct str sentence)
+{
+    if (sentence.p != NULL)
+        (void)json_array_append_new(reasons, json_from_str(sentence));
+}
+
+static json_t *describe_target(struct arena *a, const struct target *t, json_t *reasons)
+{
+    struct target_report r = target_report_read(t);
+    if (r.state == TARGET_DOWN && !t->is_draining) {
+        struct str words = target_report_words(a, &r);
+        add_reason(reasons,
+                   arena_fmt(a, "%.*s is down: %s%s%.*s", STR_ARG(t->url), r.error->text,
+                             str_is_empty(words) ? "" : ": ", STR_ARG(words)));
+    }
+    return json_pack("{s:s%, s:s, s:b, s:b, s:I, s:I, s:i, s:o, s:o}", "url", t->url.p, t->url.len,
+                     "state", target_report_state_name(r.state), "backup", (int)t->is_backup,
+                     "drain", (int)t->is_draining, "requests", (json_int_t)r.requests, "failures",
+                     (json_int_t)r.failures, "connections", (int)r.connections, "last_ok_at",
+                     time_or_null(r.ok_at), "last_error", target_report_error_to_json(a, &r));
+}
+
+/* The id of the certificate that the route wants; empty for none. */
+static struct str wanted_cert(const struct snapshot *s, const struct route *r)
+{
+    if (str_eq(r->certificate, STR("none")))
+        return STR_NONE;
+    if (str_eq(r->certificate, STR("auto")))
+        return snapshot_managed_cert_id(s, r);
+    return r->certificate;
+}
+
+/* Why the route's certificate is not what it should be; empty if it is. */
+static struct str certificate_reason(struct arena *a, const struct snapshot *s,
+                                     const struct route *r)
+{
+    struct str id = wanted_cert(s, r);
+    if (str_is_empty(id))
+        return str_eq(r->certificate, STR("auto"))
+                   ? STR("no certificate can be issued automatically for these hosts; import one")
+                   : STR_NONE;
+    const struct cert *c = snapshot_cert_find(s, id);
+    if (c == NULL)
+        return arena_fmt(a, "certificate \"%.*s\" does not exist", STR_ARG(id));
+    enum cert_state state = cert_state_now(c, clock_now_at());
+    if (state == CERT_ACTIVE || (state == CERT_RENEWING && c->has_material))
+        return STR_NONE;
+    /* A failed renewal keeps the old pair serving: worth a word, not an alarm in other words. */
+    const char *meanwhile = c->has_material ? "the previous one is served"
+                                            : "a self-signed stand-in is served";
+    return arena_fmt(a, "certificate \"%.*s\" is %s, %s%s%.*s", STR_ARG(id),
+                     cert_state_name(state), meanwhile, str_is_empty(c->next.why) ? "" : "; ",
+                     STR_ARG(c->next.why));
+}
+
+static json_t *strings(const struct str_list *list)
+{
+    AUTO(json_decref) json_t *array = json_array();
+    for (size_t i = 0; i < list->count; i++) {
+        if (json_array_append_new(array, json_from_str(list->items[i])) != 0)
+            return NULL;
+    }
+    return TAKE(array);
+}
+
+static json_t *describe_route(struct arena *a, const struct snapshot *s, const struct route *r)
+{
+    AUTO(json_decref) json_t *reasons = json_array();
+    AUTO(json_decref) json_t *targets = json_array();
+    const struct target *list = upstream_targets(&r->upstream);
+    for (size_t i = 0; i < r->upstream.targets_list.count; i++) {
+        if (json_array_append_new(targets, describe_target(a, &list[i], reasons)) != 0)
+            return NULL;
+    }
+    if (r->is_enabled)
+        add_reason(reasons, certificate_reason(a, s, r));
+    struct str cert = wanted_cert(s, r);
+    const char *state = !r->is_enabled                    ? "disabled"
+                        : json_array_size(reasons) == 0 ? "ok"
+                                                          : "degraded";
+    return json_pack("{s:s%, s:o, s:s%, s:b, s:s, s:O, s:o, s:O}", "id", r->object.id.p,
+                     r->object.id.len, "hosts", strings(&r->hosts), "path", r->path.p,
+                     r->path.len, "enabled", (int)r->is_enabled, "state", state, "reasons",
+                     reasons, "certificate",
+                     str_is_empty(cert) ? json_null() : json_from_str(cert), "targets", targets);
+}
+
+static json_t *describe_cert(const struct cert *c, const struct cert_users *users, int64_t now_at)
+{
+    static const char *const kept[] = {"id",        "names",       "source",    "state",
+                                       "not_after", "next_action", "last_error"};
+    AUTO(json_decref) json_t *whole = cert_to_json(c, now_at);
+    AUTO(json_decref) json_t *doc = json_object();
+    for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
+        json_t *value = json_object_get(whole, kept[i]);
+        if (json_object_set(doc, kept[i], value == NULL ? json_null() : value) != 0)
+            return NULL;
+    }
+    if (json_object_set_new(doc, "used_by", cert_users_of(users, c->object.id)) != 0)
+        return NULL;
+    return TAKE(doc);
+}
+
+static struct err add_routes(struct arena *a, const struct snapshot *s, json_t *doc)
+{
+    const struct route *const *list;
+    size_t count;
+    AUTO(json_decref) json_t *array = json_array();
+    TRY(snapshot_routes(s, a, &list, &count));
+    for (size_t i = 0; i < count; i++) {
+        if (json_array_append_new(array, describe_route(a, s, list[i])) != 0)
+            return fail(ERR_MEMORY, 0);
+    }
+    return json_object_set(doc, "routes", array) != 0 ? fail(ERR_MEMORY, 0) : OK;
+}
+
+static struct err add_certs(struct arena *a, const struct snapshot *s, json_t *doc)
+{
+    const struct cert *const *list;
+    size_t count;
+    int64_t now_at = clock_now_at();
+    AUTO(cert_users_free) struct cert_users *users = NULL;
+    AUTO(json_decref) json_t *array = json_array();
+    TRY(snapshot_certs(s, a, &list, &count));
+    TRY(cert_users_new(s, &users));
+    for (size_t i = 0; i < count; i++) {
+        if (json_array_append_new(array, describe_cert(list[i], users, now_at)) != 0)
+            return fail(ERR_MEMORY, 0);
+    }
+    return json_object_set(doc, "certificates", array) != 0 ? fail(ERR_MEMORY, 0) : OK;
+}
+
+static size_t count_tokens(struct arena *a, const struct snapshot *s)
+{
+    const struct token *const *list;
+    size_t count;
+    return failed(snapshot_tokens(s, a, &list, &count)) ? 0 : count;
+}
+
+/* An array from a port; empty where the port has nothing. */
+static json_t *ask_port(json_t *(*port)(void *arg), void *arg)
+{
+    json_t *answer = port == NULL ? NULL : port(arg);
+    return answer == NULL ? json_array() : answer;
+}
+
+struct err api_status_show(struct api_call *call)
+{
+    AUTO(snapshot_unref) const struct snapshot *s = store_snapshot(call->api->store);
+    const struct api *api = call->api;
+    const struct admin_ports *ports = &api->ports;
+    struct arena *a = call->request->arena;
+    char uptime[UNITS_QUANTITY_MAX];
+    uint64_t up_s = (clock_mono_ms() - api->started_ms) / 1000;
+    units_format_duration(up_s * 1000, uptime);
+    AUTO(json_decref)
+    json_t *doc = json_pack(
+        "{s:s, s:o, s:s, s:I, s:b, s:{s:I, s:i, s:I, s:I}, s:o}", "version", GW_VERSION,
+        "started_at", time_or_null(api->started_at), "uptime", uptime, "generation",
+        (json_int_t)snapshot_generation(s), "ready",
+        (int)(ports->is_ready == NULL || ports->is_ready(ports->arg)), "counts", "routes",
+        (json_int_t)snapshot_route_count(s), "streams", 0, "certificates",
+        (json_int_t)snapshot_cert_count(s), "tokens", (json_int_t)count_tokens(a, s),
+        "listeners", ask_port(ports->listeners, ports->arg));
+    if (doc == NULL)
+        return fail(ERR_MEMORY, 0);
+    TRY(add_routes(a, s, doc));
+    TRY(add_certs(a, s, doc));
+    if (json_object_set_new(doc, "last_errors", ask_port(ports->recent_errors, ports->arg)) != 0)
+        return fail(ERR_MEMORY, 0);
+    return admin_reply_json(call->reply, 200, doc);
+}

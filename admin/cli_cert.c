@@ -1,0 +1,240 @@
+/* cli_cert.c - gatehouse cert list | show | import | renew | revoke | rm */
+#include <time.h>
+
+#include "admin/cli_object.h"
+#include "gateway/base/clock.h"
+#include "gateway/base/json.h"
+
+enum { WAIT_LIMIT_MS = 600 * 1000, WAIT_STEP_MS = 500 };
+
+/* "renew 2027-01-22 (in 60 days)"; empty if nothing is planned. */
+static struct str next_of(struct cli *cli, const json_t *cert)
+{
+    const json_t *next = json_object_get(cert, "next_action");
+    struct str what = cli_text(cli, next, "what");
+    struct str at = cli_text(cli, next, "at");
+    if (str_is_empty(what) || str_eq(what, STR("none")))
+        return STR("");
+    if (str_is_empty(at))
+        return what;
+    return arena_fmt(cli->arena, "%s %s", what.p, cli_when(cli, at).p);
+}
+
+static void print_list(struct cli *cli, const json_t *items)
+{
+    static const struct cli_column columns[] = {
+        {"ID", true},     {"NAMES", false}, {"STATE", true}, {"SOURCE", true},
+        {"EXPIRES", true}, {"NEXT", false},  {"USED BY", false}, {NULL, false}};
+    struct cli_table *t = cli_table_new(cli->arena, columns);
+    for (size_t i = 0; i < json_array_size(items); i++) {
+        const json_t *cert = json_array_get(items, i);
+        struct str state = cli_text(cli, cert, "state");
+        cli_table_add(t, (struct cli_cell[]){
+                             {cli_text(cli, cert, "id"), CLI_PLAIN},
+                             {cli_join(cli, json_object_get(cert, "names")), CLI_PLAIN},
+                             {state, cli_state_colour(state)},
+                             {cli_text(cli, cert, "source"), CLI_PLAIN},
+                             {cli_when(cli, cli_text(cli, cert, "not_after")), CLI_PLAIN},
+                             {next_of(cli, cert), CLI_PLAIN},
+                             {cli_join(cli, json_object_get(cert, "used_by")), CLI_PLAIN}});
+    }
+    cli_print_table(cli, t);
+}
+
+static enum cli_exit list(struct cli *cli)
+{
+    AUTO(json_decref) json_t *doc = NULL;
+    enum cli_exit status = cli_call(cli, "GET", STR("/v1/certificates"), NULL, &doc);
+    if (status != CLI_OK || cli->is_json)
+        return status != CLI_OK ? status : cli_print_json(cli, doc);
+    const json_t *items = json_object_get(doc, "items");
+    if (json_array_size(items) == 0)
+        cli_say(cli,
+                "No certificates yet. A route with --certificate auto brings one; or import:\n"
+                "  gatehouse cert import --cert fullchain.pem --key privkey.pem%s\n",
+                cli->here.p);
+    else
+        print_list(cli, items);
+    return CLI_OK;
+}
+
+/* The CA's own words, with what went wrong for each name. */
+static void print_error(struct cli *cli, const json_t *error)
+{
+    if (!json_is_object(error))
+        return;
+    struct str detail = cli_text(cli, error, "detail");
+    cli_print_pair(cli, "last error",
+                   str_is_empty(detail) ? cli_text(cli, error, "title") : detail, CLI_BAD);
+    const json_t *parts = json_object_get(error, "subproblems");
+    for (size_t i = 0; i < json_array_size(parts); i++) {
+        const json_t *part = json_array_get(parts, i);
+        struct str name = cli_text(cli, json_object_get(part, "identifier"), "value");
+        cli_print_pair(cli, "",
+                       arena_fmt(cli->arena, "%s: %s", name.p, cli_text(cli, part, "detail").p),
+                       CLI_BAD);
+    }
+}
+
+static void print_cert(struct cli *cli, json_t *cert)
+{
+    static const char *const facts[] = {"source", "issuer", "serial", "key_type"};
+    struct str state = cli_text(cli, cert, "state");
+    cli_print_pair(cli, "id", cli_text(cli, cert, "id"), CLI_PLAIN);
+    cli_print_pair(cli, "names", cli_join(cli, json_object_get(cert, "names")), CLI_PLAIN);
+    cli_print_pair(cli, "state", state, cli_state_colour(state));
+    for (size_t i = 0; i < ARRAY_LEN(facts); i++)
+        cli_print_pair(cli, facts[i], cli_text(cli, cert, facts[i]), CLI_PLAIN);
+    cli_print_pair(cli, "valid from", cli_when(cli, cli_text(cli, cert, "not_before")), CLI_PLAIN);
+    cli_print_pair(cli, "expires", cli_when(cli, cli_text(cli, cert, "not_after")), CLI_PLAIN);
+    cli_print_pair(cli, "fingerprint", cli_text(cli, cert, "fingerprint_sha256"), CLI_PLAIN);
+    cli_print_pair(cli, "used by", cli_join(cli, json_object_get(cert, "used_by")), CLI_PLAIN);
+    cli_print_pair(cli, "next", next_of(cli, cert), CLI_PLAIN);
+    cli_print_pair(cli, "why", cli_text(cli, json_object_get(cert, "next_action"), "why"),
+                   CLI_PLAIN);
+    print_error(cli, json_object_get(cert, "last_error"));
+}
+
+static enum cli_exit show(struct cli *cli)
+{
+    return cli_object_show(cli, cli_path(cli, "certificates", cli->args.arguments[0]), print_cert);
+}
+
+static const struct cli_flag import_flags[] = {
+    {"cert", "FILE", "PEM, the certificate first, then its chain (required)"},
+    {"key", "FILE", "PEM, unencrypted private key (required)"},
+    {"id", "ID", "name of the certificate; with one that exists, replaces it"},
+    {NULL, NULL, NULL},
+};
+
+static enum cli_exit import_pair(struct cli *cli)
+{
+    struct str id = cli_args_value(&cli->args, "id");
+    struct str chain = cli_args_value(&cli->args, "cert");
+    struct str key = cli_args_value(&cli->args, "key");
+    AUTO(json_decref) json_t *doc = NULL;
+    if (str_is_empty(chain) || str_is_empty(key))
+        return cli_complain(cli, CLI_USAGE, "both are needed: --cert FILE --key FILE");
+    if (cli_read_file(cli, chain, &chain) != CLI_OK || cli_read_file(cli, key, &key) != CLI_OK)
+        return CLI_FAILED;
+    AUTO(json_decref)
+    json_t *pair = json_pack("{s:s%, s:s%}", "chain_pem", chain.p, chain.len, "key_pem", key.p,
+                             key.len);
+    if (pair == NULL)
+        return cli_complain(cli, CLI_FAILED, "the files are not PEM text");
+    bool is_put = !str_is_empty(id);
+    enum cli_exit status =
+        cli_call(cli, is_put ? "PUT" : "POST",
+                 is_put ? cli_path(cli, "certificates", id) : STR("/v1/certificates"), pair, &doc);
+    if (status != CLI_OK || cli->is_json)
+        return status != CLI_OK ? status : cli_print_json(cli, doc);
+    struct str made = cli_text(cli, doc, "id");
+    cli_say(cli, "Certificate \"%s\" is imported: %s, expires %s\n", made.p,
+            cli_join(cli, json_object_get(doc, "names")).p,
+            cli_when(cli, cli_text(cli, doc, "not_after")).p);
+    if (json_array_size(json_object_get(doc, "used_by")) == 0)
+        cli_say(cli, "  use it:  gatehouse route set ROUTE certificate=%s%s\n", made.p,
+                cli->here.p);
+    return CLI_OK;
+}
+
+static const struct cli_flag renew_flags[] = {
+    {"wait", NULL, "wait until it is done, ten minutes at most"},
+    {NULL, NULL, NULL},
+};
+
+static bool has_changed(const json_t *before, const json_t *now, const char *member)
+{
+    return !json_equal(json_object_get(before, member), json_object_get(now, member));
+}
+
+/* Looks at the object until another certificate, or another failure, is there. */
+static enum cli_exit wait_for_change(struct cli *cli, struct str path, const json_t *before)
+{
+    const struct timespec step = {.tv_nsec = WAIT_STEP_MS * 1000L * 1000L};
+    uint64_t end_ms = clock_mono_ms() + WAIT_LIMIT_MS;
+    while (clock_mono_ms() < end_ms) {
+        AUTO(json_decref) json_t *now = NULL;
+        if (cli_call(cli, "GET", path, NULL, &now) != CLI_OK)
+            return CLI_FAILED;
+        bool is_new = has_changed(before, now, "fingerprint_sha256");
+        bool is_failed = json_is_object(json_object_get(now, "last_error")) &&
+                         has_changed(before, now, "last_error");
+        if (is_new || is_failed) {
+            if (cli->is_json)
+                (void)cli_print_json(cli, now);
+            else
+                print_cert(cli, now);
+            return is_new ? CLI_OK : CLI_FAILED;
+        }
+        (void)nanosleep(&step, NULL);
+    }
+    return cli_complain(cli, CLI_FAILED, "nothing has happened for ten minutes; gatehouse cert "
+                                         "show says what it waits for");
+}
+
+static enum cli_exit renew(struct cli *cli)
+{
+    AUTO(json_decref) json_t *before = NULL;
+    AUTO(json_decref) json_t *doc = NULL;
+    struct str id = cli->args.arguments[0];
+    struct str path = cli_path(cli, "certificates", id);
+    enum cli_exit status = cli_call(cli, "GET", path, NULL, &before);
+    if (status == CLI_OK)
+        status = cli_call(cli, "POST", arena_fmt(cli->arena, "%.*s/renew", STR_ARG(path)), NULL,
+                          &doc);
+    if (status != CLI_OK)
+        return status;
+    if (cli_args_is_on(&cli->args, "wait"))
+        return wait_for_change(cli, path, before);
+    if (cli->is_json)
+        return cli_print_json(cli, doc);
+    cli_say(cli,
+            "Certificate \"%.*s\" is renewed in the background; the present one serves on.\n"
+            "  watch it:  gatehouse cert show %.*s%s\n",
+            STR_ARG(id), STR_ARG(id), cli->here.p);
+    return CLI_OK;
+}
+
+static const struct cli_flag revoke_flags[] = {
+    {"reason", "REASON", "unspecified, key_compromise, affiliation_changed, superseded or "
+                         "cessation_of_operation (required)"},
+    {NULL, NULL, NULL},
+};
+
+static enum cli_exit revoke(struct cli *cli)
+{
+    struct str reason = cli_args_value(&cli->args, "reason");
+    AUTO(json_decref) json_t *doc = NULL;
+    if (str_is_empty(reason))
+        return cli_complain(cli, CLI_USAGE, "say why: --reason REASON");
+    AUTO(json_decref) json_t *body = json_pack("{s:s%}", "reason", reason.p, reason.len);
+    struct str path = cli_path(cli, "certificates", cli->args.arguments[0]);
+    enum cli_exit status = cli_call(
+        cli, "POST", arena_fmt(cli->arena, "%.*s/revoke", STR_ARG(path)), body, &doc);
+    return status != CLI_OK ? status : cli_print_json(cli, doc);
+}
+
+static enum cli_exit rm(struct cli *cli)
+{
+    return cli_object_remove(cli, "certificates", "Certificate");
+}
+
+const struct cli_command cli_cert_commands[] = {
+    {"list", "", 0, 0, NULL, "List all certificates.", NULL, list},
+    {"show", "ID", 1, 1, NULL, "Show a certificate, what happens next, and why.", NULL, show},
+    {"import", "--cert FILE --key FILE", 0, 0, import_flags,
+     "Import a certificate with its private key.",
+     "Examples:\n"
+     "  gatehouse cert import --cert fullchain.pem --key privkey.pem\n"
+     "  gatehouse cert import --cert new.pem --key new.key --id intranet\n",
+     import_pair},
+    {"renew", "ID", 1, 1, renew_flags, "Get a new certificate now instead of later.",
+     "Example:\n"
+     "  gatehouse cert renew www.example.org --wait\n",
+     renew},
+    {"revoke", "ID --reason R", 1, 1, revoke_flags, "Revoke a certificate (not available yet).",
+     NULL, revoke},
+    {"rm", "ID", 1, 1, NULL, "Remove a certificate that no route needs.", NULL, rm},
+    {.name = NULL},
+};

@@ -1,0 +1,107 @@
+/* cli_config.c - gatehouse export | import: the whole configuration as one JSON document */
+#include "admin/cli_command.h"
+
+#include <errno.h>
+
+#include "gateway/base/json.h"
+
+static enum cli_exit write_file(struct cli *cli, struct str path, const json_t *doc)
+{
+    struct str name = arena_dup(cli->arena, path);
+    FILE *file = name.p == NULL ? NULL : fopen(name.p, "we");
+    if (file == NULL)
+        return cli_complain(cli, CLI_FAILED, "cannot write %.*s: %s", STR_ARG(path),
+                            strerrordesc_np(errno));
+    bool is_ok = json_dumpf(doc, file, JSON_INDENT(2)) == 0 && fputc('\n', file) == '\n';
+    if (fclose(file) != 0 || !is_ok)
+        return cli_complain(cli, CLI_FAILED, "cannot write %.*s: %s", STR_ARG(path),
+                            strerrordesc_np(errno));
+    return CLI_OK;
+}
+
+static enum cli_exit export_config(struct cli *cli)
+{
+    AUTO(json_decref) json_t *doc = NULL;
+    enum cli_exit status = cli_call(cli, "GET", STR("/v1/config"), NULL, &doc);
+    if (status != CLI_OK)
+        return status;
+    if (cli->args.argument_count == 0 || str_eq(cli->args.arguments[0], STR("-")))
+        return cli_print_json(cli, doc);
+    return write_file(cli, cli->args.arguments[0], doc);
+}
+
+static const struct cli_flag import_flags[] = {
+    {"dry-run", NULL, "only say what would change"},
+    {NULL, NULL, NULL},
+};
+
+static void print_changes(struct cli *cli, const json_t *changes)
+{
+    static const struct cli_column columns[] = {
+        {"CHANGE", true}, {"WHAT", true}, {"ID", false}, {"MEMBERS", false}, {NULL, false}};
+    struct cli_table *t = cli_table_new(cli->arena, columns);
+    for (size_t i = 0; i < json_array_size(changes); i++) {
+        const json_t *change = json_array_get(changes, i);
+        struct str how = cli_text(cli, change, "change");
+        enum cli_colour colour = str_eq(how, STR("create"))   ? CLI_GOOD
+                                 : str_eq(how, STR("delete")) ? CLI_BAD
+                                                              : CLI_WARN;
+        cli_table_add(t, (struct cli_cell[]){
+                             {how, colour},
+                             {cli_text(cli, change, "kind"), CLI_PLAIN},
+                             {cli_text(cli, change, "id"), CLI_PLAIN},
+                             {cli_join(cli, json_object_get(change, "fields")), CLI_PLAIN}});
+    }
+    cli_print_table(cli, t);
+}
+
+static enum cli_exit import_config(struct cli *cli)
+{
+    AUTO(json_decref) json_t *config = NULL;
+    AUTO(json_decref) json_t *doc = NULL;
+    struct str path = cli->args.arguments[0];
+    struct str text;
+    bool is_dry = cli_args_is_on(&cli->args, "dry-run");
+    enum cli_exit status = cli_read_file(cli, path, &text);
+    if (status != CLI_OK)
+        return status;
+    struct err e = json_read(text, &config);
+    if (failed(e))
+        return cli_complain(cli, CLI_FAILED, "%.*s: malformed JSON in line %d", STR_ARG(path),
+                            (int)e.detail);
+    status = cli_call(cli, "PUT", is_dry ? STR("/v1/config?dry_run=true") : STR("/v1/config"),
+                      config, &doc);
+    if (status != CLI_OK || cli->is_json)
+        return status != CLI_OK ? status : cli_print_json(cli, doc);
+    const json_t *changes = json_object_get(doc, "changes");
+    if (json_array_size(changes) == 0)
+        cli_say(cli, "Nothing %s: the configuration is the same.\n",
+                is_dry ? "would change" : "changed");
+    else
+        print_changes(cli, changes);
+    if (is_dry)
+        cli_say(cli, "A dry run: nothing was changed.\n");
+    else
+        cli_say(cli, "Imported; %s routes are serving.\n", cli_text(cli, doc, "routes").p);
+    return CLI_OK;
+}
+
+const struct cli_command cli_config_commands[] = {
+    {"export", "[FILE]", 0, 1, NULL, "Write the whole configuration as one JSON document.",
+     "Without FILE to standard output. Certificates are listed without their keys; tokens and\n"
+     "the EAB key are not exported.\n"
+     "\n"
+     "Example:\n"
+     "  gatehouse export backup.json\n",
+     export_config},
+    {"import", "FILE [--dry-run]", 1, 1, import_flags,
+     "Replace the whole configuration by a document, all or nothing.",
+     "FILE \"-\" is standard input. Settings, ACME settings and routes are replaced; certificates\n"
+     "and tokens stay as they are.\n"
+     "\n"
+     "Examples:\n"
+     "  gatehouse import backup.json --dry-run\n"
+     "  gatehouse import backup.json\n",
+     import_config},
+    {.name = NULL},
+};

@@ -1,0 +1,355 @@
+/* cli_route.c - gatehouse route list | show | add | set | rm */
+#include "admin/cli_command.h"
+#include "admin/cli_edit.h"
+#include "admin/cli_object.h"
+#include "admin/cli_target.h"
+#include "gateway/base/json.h"
+#include "store/model.h"
+
+/* "http://a, http://b" */
+static struct str targets_of(struct cli *cli, const json_t *route)
+{
+    struct str joined = STR("");
+    const json_t *list = json_object_get(json_object_get(route, "upstream"), "targets");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        struct str url = cli_text(cli, json_array_get(list, i), "url");
+        joined = arena_fmt(cli->arena, "%.*s%s%.*s", STR_ARG(joined), i == 0 ? "" : ", ",
+                           STR_ARG(url));
+    }
+    return joined;
+}
+
+static struct str hosts_of(struct cli *cli, const json_t *route)
+{
+    const json_t *readable = json_object_get(route, "hosts_unicode");
+    return cli_join(cli, readable != NULL ? readable : json_object_get(route, "hosts"));
+}
+
+static void print_list(struct cli *cli, const json_t *items)
+{
+    static const struct cli_column columns[] = {
+        {"ID", true},           {"HOSTS", false}, {"PATH", false}, {"TARGETS", false},
+        {"CERTIFICATE", false}, {"HTTPS", true},  {"ENABLED", true}, {NULL, false}};
+    struct cli_table *t = cli_table_new(cli->arena, columns);
+    for (size_t i = 0; i < json_array_size(items); i++) {
+        const json_t *route = json_array_get(items, i);
+        bool is_on = json_is_true(json_object_get(route, "enabled"));
+        cli_table_add(t, (struct cli_cell[]){{cli_text(cli, route, "id"), CLI_PLAIN},
+                                             {hosts_of(cli, route), CLI_PLAIN},
+                                             {cli_text(cli, route, "path"), CLI_PLAIN},
+                                             {targets_of(cli, route), CLI_PLAIN},
+                                             {cli_text(cli, route, "certificate"), CLI_PLAIN},
+                                             {cli_text(cli, route, "https"), CLI_PLAIN},
+                                             {is_on ? STR("yes") : STR("no"),
+                                              is_on ? CLI_GOOD : CLI_DIM}});
+    }
+    cli_print_table(cli, t);
+}
+
+static enum cli_exit list(struct cli *cli)
+{
+    AUTO(json_decref) json_t *doc = NULL;
+    enum cli_exit status = cli_call(cli, "GET", STR("/v1/routes"), NULL, &doc);
+    if (status != CLI_OK || cli->is_json)
+        return status != CLI_OK ? status : cli_print_json(cli, doc);
+    const json_t *items = json_object_get(doc, "items");
+    if (json_array_size(items) == 0)
+        cli_say(cli,
+                "No routes yet. Add one:\n"
+                "  gatehouse route add www.example.org http://127.0.0.1:3000%s\n",
+                cli->here.p);
+    else
+        print_list(cli, items);
+    return CLI_OK;
+}
+
+static void print_headers(struct cli *cli, const json_t *route, const char *member)
+{
+    const json_t *ops = json_object_get(route, member);
+    static const char *const kinds[] = {"set", "add"};
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        json_t *pairs = json_object_get(ops, kinds[i]);
+        const char *name;
+        json_t *value;
+        json_object_foreach (pairs, name, value)
+            cli_print_pair(cli, member,
+                           arena_fmt(cli->arena, "%s %s: %s", kinds[i], name,
+                                     json_string_value(value)), CLI_PLAIN);
+    }
+    struct str removed = cli_join(cli, json_object_get(ops, "remove"));
+    if (!str_is_empty(removed))
+        cli_print_pair(cli, member, arena_fmt(cli->arena, "remove %.*s", STR_ARG(removed)),
+                       CLI_PLAIN);
+}
+
+static void print_route(struct cli *cli, json_t *route)
+{
+    const json_t *upstream = json_object_get(route, "upstream");
+    const json_t *timeouts = json_object_get(upstream, "timeouts");
+    static const char *const members[] = {"path",         "enabled",     "certificate", "https",
+                                          "strip_prefix", "host_header", "max_body"};
+    cli_print_pair(cli, "id", cli_text(cli, route, "id"), CLI_PLAIN);
+    cli_print_pair(cli, "hosts", hosts_of(cli, route), CLI_PLAIN);
+    for (size_t i = 0; i < ARRAY_LEN(members); i++)
+        cli_print_pair(cli, members[i], cli_text(cli, route, members[i]), CLI_PLAIN);
+    print_headers(cli, route, "request_headers");
+    print_headers(cli, route, "response_headers");
+    cli_print_pair(cli, "targets", targets_of(cli, route), CLI_PLAIN);
+    cli_print_pair(cli, "balance", cli_text(cli, upstream, "balance"), CLI_PLAIN);
+    cli_print_pair(cli, "tls.verify",
+                   cli_text(cli, json_object_get(upstream, "tls"), "verify"), CLI_PLAIN);
+    cli_print_pair(cli, "retries", cli_text(cli, upstream, "retries"), CLI_PLAIN);
+    cli_print_pair(cli, "timeouts",
+                   arena_fmt(cli->arena, "connect %s, response %s, idle %s",
+                             json_string_value(json_object_get(timeouts, "connect")),
+                             json_string_value(json_object_get(timeouts, "response")),
+                             json_string_value(json_object_get(timeouts, "idle"))),
+                   CLI_PLAIN);
+    cli_print_pair(cli, "revision",
+                   arena_fmt(cli->arena, "%s, changed %s",
+                             cli_text(cli, route, "revision").p,
+                             cli_when(cli, cli_text(cli, route, "updated_at")).p),
+                   CLI_PLAIN);
+}
+
+static enum cli_exit show(struct cli *cli)
+{
+    return cli_object_show(cli, cli_path(cli, "routes", cli->args.arguments[0]), print_route);
+}
+
+/* ---- add ---- */
+
+static const struct cli_flag add_flags[] = {
+    {"id", "ID", "name of the route; made from the host if absent"},
+    {"certificate", "auto|none|ID", "auto (default) gets one by ACME"},
+    {"https", "redirect|only|optional", "what port 80 does (default: redirect)"},
+    {"strip-prefix", NULL, "cut PATH from what the target sees"},
+    {"host-header", "VALUE", "preserve (default), target, or the Host to send"},
+    {"max-body", "SIZE", "largest request body, e.g. 10GiB (default: unlimited)"},
+    {"verify", "system|ca|pin|off", "how an https:// target is authenticated"},
+    {"ca", "FILE", "PEM with the CA of the target; implies --verify ca"},
+    {"pin", "SHA256", "key of the target, repeatable; implies --verify pin"},
+    {"server-name", "NAME", "name expected in the target's certificate"},
+    {"balance", "METHOD", "how a target is chosen (default: round_robin)"},
+    {"retries", "N", "further targets tried (default: 2)"},
+    {"connect-timeout", "TIME", "TCP and TLS to the target (default: 5s)"},
+    {"response-timeout", "TIME", "wait for the head of the answer (default: 1h)"},
+    {"idle-timeout", "TIME", "without a byte in either direction (default: 1h)"},
+    {"set-header", "\"N: V\"", "set a request header, repeatable"},
+    {"remove-header", "NAME", "remove a request header, repeatable"},
+    {"disabled", NULL, "store the route, but do not serve it yet"},
+    {NULL, NULL, NULL},
+};
+
+/* Flags whose text goes into the object as it is. */
+static const struct {
+    const char *flag;
+    struct str path;
+} plain_flags[] = {
+    {"id", STR_LIT("id")},
+    {"certificate", STR_LIT("certificate")},
+    {"https", STR_LIT("https")},
+    {"host-header", STR_LIT("host_header")},
+    {"max-body", STR_LIT("max_body")},
+    {"verify", STR_LIT("upstream.tls.verify")},
+    {"server-name", STR_LIT("upstream.tls.server_name")},
+    {"balance", STR_LIT("upstream.balance")},
+    {"connect-timeout", STR_LIT("upstream.timeouts.connect")},
+    {"response-timeout", STR_LIT("upstream.timeouts.response")},
+    {"idle-timeout", STR_LIT("upstream.timeouts.idle")},
+};
+
+static enum cli_exit out_of_memory(struct cli *cli)
+{
+    return cli_complain(cli, CLI_FAILED, "out of memory");
+}
+
+/* The value of every repetition of a flag, as an array at a path; nothing if it was not given. */
+static struct err put_repeated(struct cli *cli, json_t *route, const char *flag, struct str path)
+{
+    AUTO(json_decref) json_t *values = json_array();
+    struct str value;
+    for (size_t i = 0; (value = cli_args_nth(&cli->args, flag, i)).p != NULL; i++) {
+        if (json_array_append_new(values, json_from_str(value)) != 0)
+            return fail(ERR_MEMORY, 0);
+    }
+    return json_array_size(values) == 0 ? OK : cli_edit_put(route, path, TAKE(values));
+}
+
+static struct err put_headers(struct cli *cli, json_t *route, struct str *ret_words)
+{
+    AUTO(json_decref) json_t *set = json_object();
+    struct str line;
+    struct str name;
+    struct str value;
+    for (size_t i = 0; (line = cli_args_nth(&cli->args, "set-header", i)).p != NULL; i++) {
+        if (!str_split(line, ':', &name, &value)) {
+            *ret_words = arena_fmt(cli->arena, "--set-header %.*s: write \"NAME: VALUE\"",
+                                   STR_ARG(line));
+            return fail(ERR_SYNTAX, 0);
+        }
+        if (json_object_setn_new(set, name.p, name.len, json_from_str(str_trim(value))) != 0)
+            return fail(ERR_MEMORY, 0);
+    }
+    if (json_object_size(set) > 0)
+        TRY(cli_edit_put(route, STR("request_headers.set"), TAKE(set)));
+    return put_repeated(cli, route, "remove-header", STR("request_headers.remove"));
+}
+
+static struct err put_flags(struct cli *cli, json_t *route, struct str *ret_words)
+{
+    for (size_t i = 0; i < ARRAY_LEN(plain_flags); i++) {
+        struct str value = cli_args_value(&cli->args, plain_flags[i].flag);
+        if (value.p != NULL)
+            TRY(cli_edit_put(route, plain_flags[i].path, json_from_str(value)));
+    }
+    struct str retries = cli_args_value(&cli->args, "retries");
+    uint64_t count;
+    if (retries.p != NULL && failed(str_to_u64(retries, UINT32_MAX, &count))) {
+        *ret_words = STR("--retries needs a number");
+        return fail(ERR_SYNTAX, 0);
+    }
+    if (retries.p != NULL)
+        TRY(cli_edit_put(route, STR("upstream.retries"), json_integer((json_int_t)count)));
+    if (cli_args_is_on(&cli->args, "strip-prefix"))
+        TRY(cli_edit_put(route, STR("strip_prefix"), json_true()));
+    if (cli_args_is_on(&cli->args, "disabled"))
+        TRY(cli_edit_put(route, STR("enabled"), json_false()));
+    TRY(put_repeated(cli, route, "pin", STR("upstream.tls.pin_sha256")));
+    return put_headers(cli, route, ret_words);
+}
+
+/* --ca and --pin say how to verify, unless --verify says otherwise. */
+static struct err put_trust(struct cli *cli, json_t *route, struct str ca)
+{
+    bool has_pin = cli_args_nth(&cli->args, "pin", 0).p != NULL;
+    if (ca.p != NULL)
+        TRY(cli_edit_put(route, STR("upstream.tls.ca"), json_from_str(ca)));
+    if (cli_args_value(&cli->args, "verify").p != NULL || (ca.p == NULL && !has_pin))
+        return OK;
+    return cli_edit_put(route, STR("upstream.tls.verify"),
+                        json_string(ca.p != NULL ? "ca" : "pin"));
+}
+
+/* Says what a short form was taken for. */
+static struct err put_targets(struct cli *cli, json_t *route, struct str *ret_words)
+{
+    AUTO(json_decref) json_t *targets = json_array();
+    for (size_t i = 1; i < cli->args.argument_count; i++) {
+        struct str typed = cli->args.arguments[i];
+        struct str url;
+        TRY(cli_target_url(cli->arena, typed, &url, ret_words));
+        if (!cli->is_json && !str_eq(typed, url))
+            cli_say(cli, "Target %.*s is read as %.*s\n", STR_ARG(typed), STR_ARG(url));
+        if (json_array_append_new(targets, json_pack("{s:s%}", "url", url.p, url.len)) != 0)
+            return fail(ERR_MEMORY, 0);
+    }
+    return cli_edit_put(route, STR("upstream.targets"), TAKE(targets));
+}
+
+static struct err make_route(struct cli *cli, struct str ca, json_t *route, struct str *ret_words)
+{
+    json_t *hosts;
+    struct str path;
+    TRY(cli_target_site(cli->arena, cli->args.arguments[0], &hosts, &path, ret_words));
+    TRY(cli_edit_put(route, STR("hosts"), hosts));
+    TRY(cli_edit_put(route, STR("path"), json_from_str(path)));
+    TRY(put_targets(cli, route, ret_words));
+    TRY(put_flags(cli, route, ret_words));
+    return put_trust(cli, route, ca);
+}
+
+/* The managed certificate that came with the route: what it does, and how to watch it. */
+static void say_certificate(struct cli *cli, struct str route_id)
+{
+    AUTO(json_decref) json_t *doc = NULL;
+    if (cli_call(cli, "GET", STR("/v1/certificates"), NULL, &doc) != CLI_OK)
+        return;
+    const json_t *items = json_object_get(doc, "items");
+    for (size_t i = 0; i < json_array_size(items); i++) {
+        const json_t *cert = json_array_get(items, i);
+        const json_t *users = json_object_get(cert, "used_by");
+        bool is_ours = false;
+        for (size_t k = 0; k < json_array_size(users); k++)
+            is_ours |= str_eq(json_str(json_array_get(users, k)), route_id);
+        if (!is_ours)
+            continue;
+        struct str id = cli_text(cli, cert, "id");
+        struct str why = cli_text(cli, json_object_get(cert, "next_action"), "why");
+        cli_say(cli, "Its certificate \"%.*s\" is %s%s%.*s\n", STR_ARG(id),
+                cli_text(cli, cert, "state").p, str_is_empty(why) ? "" : ": ", STR_ARG(why));
+        cli_say(cli, "  watch it:  gatehouse cert show %.*s%s\n", STR_ARG(id), cli->here.p);
+        return;
+    }
+}
+
+static void say_added(struct cli *cli, const json_t *route)
+{
+    struct str id = cli_text(cli, route, "id");
+    struct str certificate = cli_text(cli, route, "certificate");
+    bool is_on = json_is_true(json_object_get(route, "enabled"));
+    cli_say(cli, "Route \"%.*s\" %s: %s%s -> %s\n", STR_ARG(id),
+            is_on ? "is serving" : "is stored, disabled", hosts_of(cli, route).p,
+            cli_text(cli, route, "path").p, targets_of(cli, route).p);
+    if (is_on && !str_eq(certificate, STR("none")))
+        say_certificate(cli, id);
+    cli_say(cli, "  see it work: gatehouse status%s\n", cli->here.p);
+}
+
+static enum cli_exit add(struct cli *cli)
+{
+    AUTO(json_decref) json_t *route = json_object();
+    AUTO(json_decref) json_t *doc = NULL;
+    struct str words = STR_NONE;
+    struct str ca = cli_args_value(&cli->args, "ca");
+    if (ca.p != NULL && cli_read_file(cli, ca, &ca) != CLI_OK)
+        return CLI_FAILED;
+    struct err e = make_route(cli, ca, route, &words);
+    if (err_is(e, ERR_SYNTAX))
+        return cli_complain(cli, CLI_USAGE, "%.*s", STR_ARG(words));
+    if (failed(e))
+        return out_of_memory(cli);
+    enum cli_exit status = cli_call(cli, "POST", STR("/v1/routes"), route, &doc);
+    if (status != CLI_OK || cli->is_json)
+        return status != CLI_OK ? status : cli_print_json(cli, doc);
+    say_added(cli, doc);
+    return CLI_OK;
+}
+
+static enum cli_exit set(struct cli *cli)
+{
+    return cli_object_set(cli, cli_path(cli, "routes", cli->args.arguments[0]), route_shape, 1);
+}
+
+static enum cli_exit rm(struct cli *cli)
+{
+    return cli_object_remove(cli, "routes", "Route");
+}
+
+const struct cli_command cli_route_commands[] = {
+    {"list", "", 0, 0, NULL, "List all routes.", NULL, list},
+    {"show", "ID", 1, 1, NULL, "Show a route.", NULL, show},
+    {"add", "HOST[/PATH] TARGET...", 2, -1, add_flags, "Add a route: what HOST serves comes from TARGET.",
+     "HOST may be a list (www.example.org,example.org), *.example.org, or *.\n"
+     "TARGET is a URL, or short: 8080, :8080, app:3000, [::1]:8080, /run/app.sock.\n"
+     "\n"
+     "Examples:\n"
+     "  gatehouse route add www.example.org 3000\n"
+     "  gatehouse route add example.org/api http://[fd00::10]:8080 --strip-prefix\n"
+     "  gatehouse route add cloud.example.org https://10.0.0.5:8443 --ca internal-ca.pem\n"
+     "  gatehouse route add intranet.lan 8080 --certificate none --https optional\n",
+     add},
+    {"set", "ID NAME=VALUE...", 2, -1, NULL, "Change members of a route.",
+     "NAME is a path with dots as in `gatehouse route show ID --json`. VALUE: text, number or\n"
+     "true/false as the member is; lists with commas; null removes; @FILE reads a file.\n"
+     "\n"
+     "Examples:\n"
+     "  gatehouse route set cloud upstream.timeouts.idle=10m\n"
+     "  gatehouse route set cloud hosts=cloud.example.org,files.example.org\n"
+     "  gatehouse route set cloud upstream.targets=10.0.0.5:8080,10.0.0.6:8080\n"
+     "  gatehouse route set cloud upstream.tls.verify=ca upstream.tls.ca=@internal-ca.pem\n"
+     "  gatehouse route set cloud request_headers.set.X-Tenant=blue enabled=false\n",
+     set},
+    {"rm", "ID", 1, 1, NULL, "Remove a route.", NULL, rm},
+    {.name = NULL},
+};

@@ -1,0 +1,191 @@
+/* cli_status.c - gatehouse status, one screen, and gatehouse version */
+#include "admin/cli_command.h"
+#include "gateway/base/json.h"
+#include "gateway/base/units.h"
+
+/* More routes than this, and only those with a problem are shown. */
+enum { ROUTES_SHOWN_MAX = 20 };
+
+/* "2 days 3 hours" from the API's exact "183600s". */
+static struct str readable(struct cli *cli, struct str duration)
+{
+    uint64_t ms;
+    if (failed(units_parse_duration(duration, &ms)))
+        return duration;
+    unsigned long long s = ms / 1000;
+    if (s >= 86400)
+        return arena_fmt(cli->arena, "%llud %lluh", s / 86400, s % 86400 / 3600);
+    if (s >= 3600)
+        return arena_fmt(cli->arena, "%lluh %llum", s / 3600, s % 3600 / 60);
+    if (s >= 60)
+        return arena_fmt(cli->arena, "%llum %llus", s / 60, s % 60);
+    return arena_fmt(cli->arena, "%llus", s);
+}
+
+static void print_title(struct cli *cli, const char *title)
+{
+    bool is_coloured = cli_is_coloured(cli);
+    (void)fprintf(cli->env->out, "\n%s%s%s\n", is_coloured ? "\033[1m" : "", title,
+                  is_coloured ? CLI_COLOUR_END : "");
+}
+
+static void print_head(struct cli *cli, const json_t *doc)
+{
+    const json_t *counts = json_object_get(doc, "counts");
+    bool is_ready = json_is_true(json_object_get(doc, "ready"));
+    cli_say(cli, "gatehouse %s, %s, up %s, generation %s\n", cli_text(cli, doc, "version").p,
+            is_ready ? "serving" : "NOT READY",
+            readable(cli, cli_text(cli, doc, "uptime")).p, cli_text(cli, doc, "generation").p);
+    cli_say(cli, "%s routes, %s certificates, %s tokens\n", cli_text(cli, counts, "routes").p,
+            cli_text(cli, counts, "certificates").p, cli_text(cli, counts, "tokens").p);
+}
+
+static void print_listeners(struct cli *cli, const json_t *listeners)
+{
+    static const struct cli_column columns[] = {
+        {"LISTENER", true}, {"FOR", true}, {NULL, false}};
+    struct cli_table *t = cli_table_new(cli->arena, columns);
+    if (json_array_size(listeners) == 0)
+        return;
+    print_title(cli, "Listeners");
+    for (size_t i = 0; i < json_array_size(listeners); i++) {
+        const json_t *listener = json_array_get(listeners, i);
+        cli_table_add(t, (struct cli_cell[]){{cli_text(cli, listener, "address"), CLI_PLAIN},
+                                             {cli_text(cli, listener, "kind"), CLI_PLAIN}});
+    }
+    cli_print_table(cli, t);
+}
+
+static const struct cli_column route_columns[] = {
+    {"ROUTE", true},   {"STATE", true},      {"TARGET", false},   {"TARGET STATE", true},
+    {"REQUESTS", true}, {"FAILED", true},     {NULL, false}};
+
+/* One line per target; id and state of the route on the first. */
+static void add_route(struct cli *cli, struct cli_table *t, const json_t *route)
+{
+    const json_t *targets = json_object_get(route, "targets");
+    struct str state = cli_text(cli, route, "state");
+    for (size_t i = 0; i < json_array_size(targets); i++) {
+        const json_t *target = json_array_get(targets, i);
+        struct str up = cli_text(cli, target, "state");
+        bool is_first = i == 0;
+        cli_table_add(
+            t, (struct cli_cell[]){
+                   {is_first ? cli_text(cli, route, "id") : STR(""), CLI_PLAIN},
+                   {is_first ? state : STR(""), cli_state_colour(state)},
+                   {cli_text(cli, target, "url"), CLI_PLAIN},
+                   {str_eq(up, STR("unknown")) ? STR("not asked yet") : up, cli_state_colour(up)},
+                   {cli_text(cli, target, "requests"), CLI_PLAIN},
+                   {cli_text(cli, target, "failures"), CLI_PLAIN}});
+    }
+}
+
+static void print_reasons(struct cli *cli, const json_t *route)
+{
+    const json_t *reasons = json_object_get(route, "reasons");
+    for (size_t i = 0; i < json_array_size(reasons); i++) {
+        struct str id = cli_text(cli, route, "id");
+        struct str words = json_str(json_array_get(reasons, i));
+        cli_say(cli, "  %s: %.*s\n", id.p, STR_ARG(words));
+    }
+}
+
+static void print_routes(struct cli *cli, const json_t *routes)
+{
+    struct cli_table *t = cli_table_new(cli->arena, route_columns);
+    size_t count = json_array_size(routes);
+    size_t shown = 0;
+    print_title(cli, "Routes");
+    if (count == 0) {
+        cli_say(cli, "None yet. Add one: gatehouse route add www.example.org 3000%s\n",
+                cli->here.p);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const json_t *route = json_array_get(routes, i);
+        bool is_bad = str_eq(cli_text(cli, route, "state"), STR("degraded"));
+        if (shown == ROUTES_SHOWN_MAX || (count > ROUTES_SHOWN_MAX && !is_bad))
+            continue;
+        add_route(cli, t, route);
+        shown++;
+    }
+    if (shown > 0)
+        cli_print_table(cli, t);
+    if (shown < count)
+        cli_say(cli, "%zu more routes; all of them: gatehouse status --json%s\n", count - shown,
+                cli->here.p);
+    for (size_t i = 0, said = 0; i < count && said < ROUTES_SHOWN_MAX; i++) {
+        said += json_array_size(json_object_get(json_array_get(routes, i), "reasons"));
+        print_reasons(cli, json_array_get(routes, i));
+    }
+}
+
+static void print_certs(struct cli *cli, const json_t *certs)
+{
+    static const struct cli_column columns[] = {
+        {"CERTIFICATE", true}, {"STATE", true}, {"EXPIRES", true}, {"NEXT", false}, {NULL, false}};
+    struct cli_table *t = cli_table_new(cli->arena, columns);
+    size_t count = json_array_size(certs);
+    if (count == 0)
+        return;
+    print_title(cli, "Certificates");
+    for (size_t i = 0; i < count && i < ROUTES_SHOWN_MAX; i++) {
+        const json_t *cert = json_array_get(certs, i);
+        const json_t *next = json_object_get(cert, "next_action");
+        struct str state = cli_text(cli, cert, "state");
+        cli_table_add(t, (struct cli_cell[]){
+                             {cli_text(cli, cert, "id"), CLI_PLAIN},
+                             {state, cli_state_colour(state)},
+                             {cli_when(cli, cli_text(cli, cert, "not_after")), CLI_PLAIN},
+                             {cli_text(cli, next, "why"), CLI_PLAIN}});
+    }
+    cli_print_table(cli, t);
+    if (count > ROUTES_SHOWN_MAX)
+        cli_say(cli, "%zu more certificates: gatehouse cert list%s\n", count - ROUTES_SHOWN_MAX,
+                cli->here.p);
+}
+
+static void print_errors(struct cli *cli, const json_t *errors)
+{
+    if (json_array_size(errors) == 0)
+        return;
+    print_title(cli, "Last errors");
+    for (size_t i = 0; i < json_array_size(errors); i++) {
+        const json_t *error = json_array_get(errors, i);
+        struct str words = cli_text(cli, error, "words");
+        cli_say(cli, "%s  %s %s%s%s\n", cli_text(cli, error, "at").p,
+                cli_text(cli, error, "event").p, cli_text(cli, error, "text").p,
+                str_is_empty(words) ? "" : ": ", words.p);
+    }
+}
+
+static enum cli_exit show_status(struct cli *cli)
+{
+    AUTO(json_decref) json_t *doc = NULL;
+    enum cli_exit status = cli_call(cli, "GET", STR("/v1/status"), NULL, &doc);
+    if (status != CLI_OK || cli->is_json)
+        return status != CLI_OK ? status : cli_print_json(cli, doc);
+    print_head(cli, doc);
+    print_listeners(cli, json_object_get(doc, "listeners"));
+    print_routes(cli, json_object_get(doc, "routes"));
+    print_certs(cli, json_object_get(doc, "certificates"));
+    print_errors(cli, json_object_get(doc, "last_errors"));
+    return CLI_OK;
+}
+
+static enum cli_exit version(struct cli *cli)
+{
+    if (cli->is_json)
+        cli_say(cli, "{\"version\": \"" GW_VERSION "\"}\n");
+    else
+        cli_say(cli, "gatehouse " GW_VERSION "\n");
+    return CLI_OK;
+}
+
+const struct cli_command cli_status_commands[] = {
+    {"status", "", 0, 0, NULL,
+     "Show listeners, routes, targets up or down, certificates and the last errors.", NULL,
+     show_status},
+    {"version", "", 0, 0, NULL, "Show the version of this program.", NULL, version},
+    {.name = NULL},
+};
