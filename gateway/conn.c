@@ -1,0 +1,345 @@
+/* conn.c - accept -> (TLS) -> idle <-> busy -> linger -> closed. */
+#include "gateway/conn.h"
+
+#include "gateway/exchange.h"
+#include "gateway/http/h1_codec.h"
+#include "gateway/link.h"
+
+#include "gateway/base/limits.h"
+#include "gateway/base/mem.h"
+#include "gateway/base/metrics.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <unistd.h>
+
+enum conn_state {
+    CONN_HANDSHAKE,
+    CONN_IDLE,   /* between requests */
+    CONN_BUSY,   /* exchange is set */
+    CONN_LINGER, /* all is said: reading until the client has seen it */
+    CONN_CLOSED, /* waits for the deferred phase to be freed */
+};
+
+struct conn {
+    struct link link;
+    struct worker *worker;
+    struct list_node node; /* in worker->conns */
+    struct peer peer;
+    bool is_tls;
+    struct tls_choice choice;
+    enum conn_state state;
+    struct exchange *exchange;
+    uint64_t idle_since_ms;
+    bool was_partial; /* a head had begun, and was not complete, when the timer last looked */
+    struct timer timer;
+    struct deferred reaper;
+};
+
+struct link *conn_link(struct conn *c)
+{
+    return &c->link;
+}
+
+const struct peer *conn_peer(const struct conn *c)
+{
+    return &c->peer;
+}
+
+const struct tls_choice *conn_tls_choice(const struct conn *c)
+{
+    return c->is_tls ? &c->choice : NULL;
+}
+
+struct conn *conn_of_node(struct list_node *n)
+{
+    return container_of(n, struct conn, node);
+}
+
+/* ---- the end ---- */
+
+static void on_reap(struct deferred *d)
+{
+    struct conn *c = container_of(d, struct conn, reaper);
+    struct worker *w = c->worker;
+    tls_choice_fini(&c->choice);
+    mem_free(c);
+    worker_conn_ended(w);
+}
+
+static void close_as(struct conn *c, void (*close_link)(struct link *l))
+{
+    if (c->state == CONN_CLOSED)
+        return;
+    struct exchange *x = c->exchange;
+    c->state = CONN_CLOSED;
+    c->exchange = NULL;
+    loop_timer_stop(c->worker->loop, &c->timer);
+    close_link(&c->link);
+    list_remove(&c->node);
+    c->worker->conn_count--;
+    metric_add(METRIC_CONNECTIONS_OPEN, -1);
+    c->reaper.on_run = on_reap;
+    loop_defer(c->worker->loop, &c->reaper);
+    if (x != NULL)
+        exchange_on_client_gone(x, fail(ERR_CLIENT_GONE, 0));
+}
+
+void conn_close(struct conn *c)
+{
+    close_as(c, link_close);
+}
+
+/* Everything is queued; once it is sent our direction ends, and the client's is read until
+ * it does: closing with unread bytes would reset the connection and lose the answer. */
+static void linger(struct conn *c)
+{
+    c->state = CONN_LINGER;
+    link_half_close(&c->link);
+    link_discard_input(&c->link);
+    loop_timer_set(c->worker->loop, &c->timer, LINGER_MS);
+}
+
+/* ---- between requests ---- */
+
+static void go_idle(struct conn *c)
+{
+    c->state = CONN_IDLE;
+    c->was_partial = false;
+    c->idle_since_ms = loop_now_ms(c->worker->loop);
+    loop_timer_set(c->worker->loop, &c->timer, HEAD_LIMIT_MS);
+}
+
+void conn_on_exchange_end(struct conn *c, bool is_cut)
+{
+    c->exchange = NULL;
+    if (is_cut) {
+        close_as(c, link_cut);
+    } else if (c->worker->is_draining || !codec_can_reuse(c->link.codec)) {
+        linger(c);
+    } else {
+        go_idle(c);
+        /* The next request may be here already. */
+        link_resume(&c->link);
+        link_read_soon(&c->link);
+    }
+}
+
+void conn_drain(struct conn *c)
+{
+    if (c->state == CONN_IDLE && c->link.active_ms <= c->idle_since_ms)
+        linger(c);
+    else if (c->state == CONN_BUSY)
+        codec_refuse_reuse(c->link.codec);
+}
+
+/* Answers what could not be read to its end. */
+static void refuse(struct conn *c, struct err e)
+{
+    if (c->exchange == NULL)
+        c->exchange = exchange_new_unasked(c->worker, c);
+    if (c->exchange == NULL) {
+        conn_close(c);
+        return;
+    }
+    c->state = CONN_BUSY;
+    exchange_refuse(c->exchange, e);
+}
+
+/* Looks every HEAD_LIMIT_MS: a head that is not complete after one to two of these is an
+ * attack or a dead client; silence between requests may last KEEPALIVE_IDLE_MS. */
+static void check_idle(struct conn *c)
+{
+    bool is_partial = c->link.active_ms > c->idle_since_ms;
+    uint64_t idle_ms = loop_now_ms(c->worker->loop) - c->idle_since_ms;
+    if (is_partial && c->was_partial) {
+        refuse(c, fail(ERR_CLIENT_TIMEOUT, 0));
+        return;
+    }
+    if (!is_partial && idle_ms >= KEEPALIVE_IDLE_MS) {
+        linger(c);
+        return;
+    }
+    c->was_partial = is_partial;
+    loop_timer_set(c->worker->loop, &c->timer, HEAD_LIMIT_MS);
+}
+
+static void on_timer(struct timer *t)
+{
+    struct conn *c = container_of(t, struct conn, timer);
+    switch (c->state) {
+    case CONN_HANDSHAKE:
+        metric_add(METRIC_HANDSHAKES_FAILED, 1);
+        conn_close(c);
+        return;
+    case CONN_IDLE:
+        check_idle(c);
+        return;
+    case CONN_LINGER:
+        conn_close(c);
+        return;
+    case CONN_BUSY:   /* the exchange has its own limits */
+    case CONN_CLOSED: /* stopped */
+        return;
+    }
+}
+
+/* ---- codec events ---- */
+
+static struct arena *on_begin(void *arg, uint32_t id)
+{
+    struct conn *c = arg;
+    c->exchange = exchange_new(c->worker, c, id);
+    if (c->exchange == NULL)
+        return NULL; /* the codec fails with ERR_MEMORY */
+    c->state = CONN_BUSY;
+    return exchange_arena(c->exchange);
+}
+
+static struct err on_head(void *arg, uint32_t id, struct http_head *head)
+{
+    struct conn *c = arg;
+    (void)id;
+    return exchange_on_head(c->exchange, head);
+}
+
+static struct err on_body(void *arg, uint32_t id, struct str bytes)
+{
+    struct conn *c = arg;
+    (void)id;
+    return c->exchange == NULL ? OK : exchange_on_body(c->exchange, bytes);
+}
+
+static struct err on_end(void *arg, uint32_t id, const struct http_fields *trailers)
+{
+    struct conn *c = arg;
+    (void)id;
+    return c->exchange == NULL ? OK : exchange_on_end(c->exchange, trailers);
+}
+
+static const struct codec_events codec_events = {
+    .on_begin = on_begin,
+    .on_head = on_head,
+    .on_body = on_body,
+    .on_end = on_end,
+};
+
+/* ---- link events ---- */
+
+static void on_link_open(struct link *l)
+{
+    struct conn *c = container_of(l, struct conn, link);
+    metric_add(METRIC_HANDSHAKES_TOTAL, 1);
+    if (c->worker->is_draining)
+        linger(c);
+    else
+        go_idle(c);
+}
+
+/* A request that cannot be read is answered; a connection that cannot be read is closed. */
+static void on_link_error(struct link *l, struct err e)
+{
+    struct conn *c = container_of(l, struct conn, link);
+    if (c->state == CONN_HANDSHAKE)
+        metric_add(METRIC_HANDSHAKES_FAILED, 1);
+    bool is_readable_error = e.kind->status != 0 && e.kind != ERR_IO && e.kind != ERR_CRYPTO;
+    if (!is_readable_error || c->state == CONN_HANDSHAKE || c->state == CONN_LINGER) {
+        conn_close(c);
+        return;
+    }
+    refuse(c, e);
+}
+
+static void on_link_eof(struct link *l)
+{
+    struct conn *c = container_of(l, struct conn, link);
+    /* A half-closed client still gets the answer it waits for. */
+    if (c->state != CONN_BUSY)
+        conn_close(c);
+}
+
+static void on_link_sent(struct link *l)
+{
+    struct conn *c = container_of(l, struct conn, link);
+    if (c->exchange != NULL)
+        exchange_on_client_sent(c->exchange);
+}
+
+static const struct link_events link_events = {
+    .on_open = on_link_open,
+    .on_error = on_link_error,
+    .on_eof = on_link_eof,
+    .on_sent = on_link_sent,
+};
+
+/* ---- accept ---- */
+
+/* Keep-alive probes find clients that vanished while they wait for a slow answer. */
+static void set_options(int fd)
+{
+    int on = 1, idle_s = 30, interval_s = 15, count = 4;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof(interval_s));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
+}
+
+/* Takes over fd. */
+static struct err start(struct conn *c, int fd)
+{
+    SSL *ssl = NULL;
+    struct worker *w = c->worker;
+    if (c->is_tls) {
+        c->choice.snapshot = &w->snapshot;
+        struct err e = tls_server_accept(w->tls_server, &c->choice, &ssl);
+        if (failed(e)) {
+            (void)close(fd);
+            return e;
+        }
+    }
+    set_options(fd);
+    TRY(link_open(&c->link, &(struct link_options){.loop = w->loop,
+                                                   .scratch = &w->scratch,
+                                                   .events = &link_events,
+                                                   .fd = fd,
+                                                   .ssl = ssl}));
+    struct codec_options o = {.events = &codec_events,
+                              .arg = c,
+                              .out = &c->link.out,
+                              .max_head_bytes =
+                                  snapshot_settings(w->snapshot)->max_header_bytes};
+    struct err e = h1_codec_new_server(&o, &c->link.codec);
+    if (failed(e))
+        link_close(&c->link);
+    return e;
+}
+
+void conn_accept(struct worker *w, enum listener_kind kind, int fd, const struct peer *peer)
+{
+    struct conn *c = w->conn_count >= CONNS_PER_WORKER_MAX ? NULL : mem_new(struct conn);
+    metric_add(METRIC_CONNECTIONS_TOTAL, 1);
+    if (c == NULL) {
+        metric_add(METRIC_CONNECTIONS_REFUSED, 1);
+        (void)close(fd);
+        return;
+    }
+    c->worker = w;
+    c->peer = *peer;
+    c->is_tls = kind == LISTENER_HTTPS;
+    c->timer.on_fire = on_timer;
+    struct err e = start(c, fd);
+    if (failed(e)) {
+        metric_add(METRIC_CONNECTIONS_REFUSED, 1);
+        tls_choice_fini(&c->choice);
+        mem_free(c);
+        return;
+    }
+    list_push_back(&w->conns, &c->node);
+    w->conn_count++;
+    metric_add(METRIC_CONNECTIONS_OPEN, 1);
+    if (c->is_tls)
+        loop_timer_set(w->loop, &c->timer, HANDSHAKE_LIMIT_MS);
+    else
+        go_idle(c);
+}

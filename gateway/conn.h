@@ -1,0 +1,38 @@
+/* conn.h - one client connection.
+ *
+ * Purpose: socket, TLS and codec of a client; deadlines while no exchange is under way; an
+ *          orderly end. Nothing per request lives here.
+ * Thread:  the worker's.
+ * Owns:    its link and its exchange; gives its memory back itself when closed.
+ * Limits:  HANDSHAKE_LIMIT_MS, HEAD_LIMIT_MS, KEEPALIVE_IDLE_MS, LINGER_MS.
+ * Fails:   a malformed request is answered and the connection closed. */
+#pragma once
+
+#include "gateway/listener.h"
+#include "gateway/tls/tls_server.h"
+#include "gateway/worker.h"
+
+struct conn;
+struct exchange;
+struct link;
+
+/* Takes over fd.  Without memory or above CONNS_PER_WORKER_MAX the connection is closed at
+ * once. */
+void conn_accept(struct worker *w, enum listener_kind kind, int fd, const struct peer *peer);
+
+struct link *conn_link(struct conn *c);
+const struct peer *conn_peer(const struct conn *c);
+
+/* NULL without TLS. */
+const struct tls_choice *conn_tls_choice(const struct conn *c);
+
+/* The exchange is over and about to be freed.  is_cut: its answer could not be completed. */
+void conn_on_exchange_end(struct conn *c, bool is_cut);
+
+/* The worker is draining: an idle connection closes, a busy one after its exchange. */
+void conn_drain(struct conn *c);
+
+/* At once. */
+void conn_close(struct conn *c);
+
+struct conn *conn_of_node(struct list_node *n);

@@ -1,0 +1,304 @@
+/* link.c - on_ready -> connect_done -> handshake -> read_and_feed; flush and read on in
+ * `work`. */
+#include "gateway/link.h"
+
+#include "gateway/base/limits.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+static void on_ready(struct watch *w, uint32_t events);
+static void on_flush(struct deferred *d);
+static void on_read_on(struct deferred *d);
+static bool can_read(const struct link *l);
+
+struct err link_open(struct link *l, const struct link_options *o)
+{
+    *l = (struct link){.active_ms = loop_now_ms(o->loop)};
+    l->priv.events = o->events;
+    l->priv.loop = o->loop;
+    l->priv.scratch = o->scratch;
+    l->priv.watch = (struct watch){.on_ready = on_ready, .fd = -1};
+    l->priv.flush_work.on_run = on_flush;
+    l->priv.read_work.on_run = on_read_on;
+    buf_init(&l->out, LINK_OUT_MAX_BYTES);
+    buf_init(&l->priv.in, PLAIN_BYTES);
+    transport_open(&l->transport, o->fd, o->scratch);
+    struct err e = o->ssl == NULL ? OK : transport_start_tls(&l->transport, o->ssl);
+    if (!failed(e))
+        e = loop_watch(o->loop, &l->priv.watch, o->fd,
+                       EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+    if (failed(e)) {
+        transport_close(&l->transport);
+        return e;
+    }
+    l->priv.state = o->is_connecting ? LINK_CONNECTING
+                    : o->ssl != NULL ? LINK_HANDSHAKE
+                                     : LINK_OPEN;
+    return OK;
+}
+
+static void close_now(struct link *l)
+{
+    /* A cut has closed the descriptor already, which also took it out of epoll. */
+    if (!transport_is_open(&l->transport))
+        l->priv.watch.fd = -1;
+    loop_unwatch(l->priv.loop, &l->priv.watch);
+    loop_undefer(&l->priv.flush_work);
+    loop_undefer(&l->priv.read_work);
+    transport_close(&l->transport);
+    codec_free(l->codec);
+    l->codec = NULL;
+    buf_fini(&l->out);
+    buf_fini(&l->priv.in);
+    l->priv.state = LINK_CLOSED;
+    l->priv.must_close = false;
+}
+
+void link_close(struct link *l)
+{
+    if (l->priv.state == LINK_CLOSED)
+        return;
+    if (l->priv.is_feeding)
+        l->priv.must_close = true; /* the codec is still on the stack */
+    else
+        close_now(l);
+}
+
+bool link_is_flushed(const struct link *l)
+{
+    return buf_len(&l->out) == 0 && transport_is_flushed(&l->transport);
+}
+
+void link_flush_soon(struct link *l)
+{
+    if (!link_is_closed(l))
+        loop_defer(l->priv.loop, &l->priv.flush_work);
+}
+
+void link_read_soon(struct link *l)
+{
+    if (can_read(l))
+        loop_defer_next(l->priv.loop, &l->priv.read_work);
+}
+
+void link_pause(struct link *l)
+{
+    l->priv.is_paused = true;
+}
+
+void link_resume(struct link *l)
+{
+    if (!l->priv.is_paused)
+        return;
+    l->priv.is_paused = false;
+    link_read_soon(l);
+}
+
+void link_half_close(struct link *l)
+{
+    l->priv.is_half_closing = true;
+    link_flush_soon(l);
+}
+
+void link_discard_input(struct link *l)
+{
+    l->priv.is_discarding = true;
+    l->priv.is_paused = false;
+    l->priv.is_input_over = false;
+    buf_clear(&l->priv.in);
+    link_read_soon(l);
+}
+
+void link_cut(struct link *l)
+{
+    if (l->priv.state == LINK_CLOSED)
+        return;
+    transport_cut(&l->transport);
+    link_close(l);
+}
+
+static void report(struct link *l, struct err e)
+{
+    l->priv.is_input_over = true;
+    if (!link_is_closed(l))
+        l->priv.events->on_error(l, e);
+}
+
+/* ---- reading ---- */
+
+/* Offers bytes to the codec; what it does not take is kept, in order. */
+static struct err feed(struct link *l, struct str bytes, bool is_from_in)
+{
+    size_t used = 0;
+    if (l->priv.is_discarding)
+        return OK;
+    l->priv.is_feeding = true;
+    struct err e = codec_feed(l->codec, bytes, &used);
+    l->priv.is_feeding = false;
+    if (l->priv.must_close) {
+        close_now(l);
+        return fail(ERR_CANCELLED, 0);
+    }
+    if (is_from_in) {
+        buf_consume(&l->priv.in, used);
+        buf_release(&l->priv.in);
+    } else if (!failed(e)) {
+        e = buf_append(&l->priv.in, str_skip(bytes, used));
+    }
+    return e;
+}
+
+static struct err feed_eof(struct link *l)
+{
+    l->priv.is_input_over = true;
+    if (l->priv.is_discarding)
+        return OK;
+    l->priv.is_feeding = true;
+    struct err e = codec_feed_eof(l->codec);
+    l->priv.is_feeding = false;
+    if (l->priv.must_close) {
+        close_now(l);
+        return fail(ERR_CANCELLED, 0);
+    }
+    return e;
+}
+
+/* One read at most. *ret_eof: the peer's direction has ended. ERR_AGAIN: wait. */
+static struct err read_and_feed(struct link *l, bool *ret_eof)
+{
+    *ret_eof = false;
+    if (buf_len(&l->priv.in) > 0) {
+        size_t before = buf_len(&l->priv.in);
+        TRY(feed(l, buf_view(&l->priv.in), true));
+        /* What the codec leaves waits for an answer to be sent: reading more would not help. */
+        if (buf_len(&l->priv.in) > 0 && buf_len(&l->priv.in) == before)
+            return fail(ERR_AGAIN, 0);
+        return OK;
+    }
+    size_t got;
+    TRY(transport_read(&l->transport, l->priv.scratch->plain, PLAIN_BYTES, &got));
+    if (got == 0) {
+        *ret_eof = true;
+        return feed_eof(l);
+    }
+    l->active_ms = loop_now_ms(l->priv.loop);
+    return feed(l, str_make(l->priv.scratch->plain, got), false);
+}
+
+static bool can_read(const struct link *l)
+{
+    return !link_is_closed(l) && l->priv.state == LINK_OPEN && !l->priv.is_paused &&
+           !l->priv.is_input_over &&
+           (buf_len(&l->priv.in) > 0 || transport_may_read(&l->transport));
+}
+
+static void read_some(struct link *l)
+{
+    bool is_eof;
+    if (!can_read(l))
+        return;
+    struct err e = read_and_feed(l, &is_eof);
+    if (err_is(e, ERR_CANCELLED))
+        return;
+    if (failed(e) && !err_is(e, ERR_AGAIN)) {
+        report(l, e);
+        return;
+    }
+    if (is_eof && !link_is_closed(l))
+        l->priv.events->on_eof(l);
+    else if (!failed(e))
+        link_read_soon(l); /* more in the next turn, if there is more */
+}
+
+static void on_read_on(struct deferred *d)
+{
+    read_some(container_of(d, struct link, priv.read_work));
+}
+
+/* ---- writing ---- */
+
+static void flush(struct link *l)
+{
+    size_t sent = 0;
+    struct err e = OK;
+    bool had_bytes = !link_is_flushed(l);
+    if (had_bytes)
+        e = transport_write(&l->transport, buf_view(&l->out), &sent);
+    buf_consume(&l->out, sent);
+    if (buf_len(&l->out) == 0)
+        buf_release(&l->out);
+    if (failed(e) && !err_is(e, ERR_AGAIN)) {
+        report(l, e);
+        return;
+    }
+    if (sent > 0)
+        l->active_ms = loop_now_ms(l->priv.loop);
+    if (l->priv.is_half_closing && link_is_flushed(l)) {
+        l->priv.is_half_closing = false;
+        transport_shutdown(&l->transport);
+    }
+    if (had_bytes && (sent > 0 || link_is_flushed(l)))
+        l->priv.events->on_sent(l);
+}
+
+static void on_flush(struct deferred *d)
+{
+    struct link *l = container_of(d, struct link, priv.flush_work);
+    if (l->priv.state == LINK_OPEN)
+        flush(l);
+}
+
+/* ---- readiness ---- */
+
+static struct err connect_done(struct link *l)
+{
+    int error = 0;
+    socklen_t len = sizeof(error);
+    if (getsockopt(transport_fd(&l->transport), SOL_SOCKET, SO_ERROR, &error, &len) != 0)
+        error = errno;
+    return error == 0 ? OK : fail(ERR_IO, error);
+}
+
+/* Brings the link up as far as it goes now: ERR_AGAIN while there is something to wait for. */
+static struct err bring_up(struct link *l)
+{
+    if (l->priv.state == LINK_CONNECTING) {
+        TRY(connect_done(l));
+        l->priv.state = transport_is_tls(&l->transport) ? LINK_HANDSHAKE : LINK_OPEN;
+    }
+    if (l->priv.state == LINK_HANDSHAKE) {
+        TRY(transport_handshake(&l->transport));
+        l->priv.state = LINK_OPEN;
+    }
+    return OK;
+}
+
+static void on_ready(struct watch *w, uint32_t events)
+{
+    struct link *l = container_of(w, struct link, priv.watch);
+    transport_on_ready(&l->transport, events);
+    if (l->priv.state != LINK_OPEN) {
+        struct err e = bring_up(l);
+        if (err_is(e, ERR_AGAIN))
+            return;
+        if (failed(e)) {
+            report(l, e);
+            return;
+        }
+        l->active_ms = loop_now_ms(l->priv.loop);
+        l->priv.events->on_open(l);
+        if (link_is_closed(l))
+            return;
+    } else if ((events & EPOLLERR) != 0) {
+        struct err e = connect_done(l); /* SO_ERROR: the connection was reset */
+        if (failed(e)) {
+            report(l, e);
+            return;
+        }
+    }
+    read_some(l);
+    /* Answers queued by the reading leave with the rest at the end of the turn. */
+    if (!link_is_closed(l) && (!link_is_flushed(l) || l->priv.is_half_closing))
+        link_flush_soon(l);
+}

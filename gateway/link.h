@@ -1,0 +1,112 @@
+/* link.h - one connection that carries a codec: a client's or a target's.
+ *
+ * Purpose: moves bytes between a transport and a codec, in both directions, with
+ *          back-pressure: reading stops while the owner says so, and what could not be sent
+ *          yet waits in a bounded queue.
+ * Thread:  the worker's.
+ * Owns:    its transport, its codec, and both buffers; an idle link owns no buffers.
+ * Limits:  one read of PLAIN_BYTES per turn, so that no link starves the others; the owner
+ *          pauses the opposite side at RELAY_HIGH_BYTES queued; the queue ends at
+ *          LINK_OUT_MAX_BYTES.
+ * Fails:   through on_error, once; the owner then closes it.
+ *
+ * The link is a member of its owner.  link_close may be called anywhere; the owner's memory
+ * is given back in the loop's deferred phase. */
+#pragma once
+
+#include "gateway/http/codec.h"
+#include "gateway/loop.h"
+#include "gateway/tls/transport.h"
+
+struct link;
+
+/* All called in the worker's turn, never from inside a link_ function the owner has called,
+ * except that codec events arrive inside the reading of the same link. */
+struct link_events {
+    /* Connected, and TLS is up if there is any: heads may be sent. */
+    void (*on_open)(struct link *l);
+    /* Nothing more will be read, or written: ERR_IO, ERR_CRYPTO, or what the codec said. */
+    void (*on_error)(struct link *l, struct err e);
+    /* The peer ended its direction properly and the codec agrees. */
+    void (*on_eof)(struct link *l);
+    /* Something left the queue: the other side may go on if link_queued() is low. */
+    void (*on_sent)(struct link *l);
+};
+
+enum link_state { LINK_CLOSED, LINK_CONNECTING, LINK_HANDSHAKE, LINK_OPEN };
+
+struct link {
+    struct transport transport;
+    struct codec *codec;
+    struct buf out;     /* the codec's output */
+    uint64_t active_ms; /* when a byte last moved, in either direction */
+    struct {
+        const struct link_events *events;
+        struct loop *loop;
+        struct scratch *scratch;
+        struct watch watch;
+        struct deferred flush_work;
+        struct deferred read_work;
+        struct buf in; /* read, but not yet taken by the codec */
+        enum link_state state;
+        bool is_paused;
+        bool is_input_over;   /* EOF or an error: nothing more will be read */
+        bool is_half_closing; /* FIN goes out when the queue is empty */
+        bool is_discarding;   /* input is read and dropped */
+        bool is_feeding;      /* inside the codec: closing must wait */
+        bool must_close;
+    } priv;
+};
+
+struct link_options {
+    struct loop *loop;
+    struct scratch *scratch;
+    const struct link_events *events;
+    int fd;             /* taken over */
+    SSL *ssl;           /* taken over; NULL: plain */
+    bool is_connecting; /* connect(2) is under way */
+};
+
+/* Starts watching.  codec and out are set up by the owner before the first byte can arrive,
+ * i.e. in the same turn.  A failure leaves the link closed, fd and ssl freed. */
+struct err link_open(struct link *l, const struct link_options *o);
+
+/* Harmless if closed. */
+void link_close(struct link *l);
+static inline bool link_is_closed(const struct link *l)
+{
+    return l->priv.state == LINK_CLOSED || l->priv.must_close;
+}
+static inline enum link_state link_state(const struct link *l)
+{
+    return l->priv.state;
+}
+
+/* Bytes that wait to be sent. */
+static inline size_t link_queued(const struct link *l)
+{
+    return buf_len(&l->out);
+}
+
+/* True when all that was sent is with the kernel. */
+bool link_is_flushed(const struct link *l);
+
+/* Something was put into out: it is sent at the end of this turn. */
+void link_flush_soon(struct link *l);
+
+/* What was read already is offered to the codec again, in the next turn. */
+void link_read_soon(struct link *l);
+
+/* Stops reading; resuming also offers what was read already. */
+void link_pause(struct link *l);
+void link_resume(struct link *l);
+
+/* After everything queued has been sent, our direction ends (FIN). */
+void link_half_close(struct link *l);
+
+/* From now on input is read and dropped, up to its end (on_eof): so that our last answer is
+ * not lost to a reset, which closing a socket with unread bytes would send. */
+void link_discard_input(struct link *l);
+
+/* Closes so that the peer sees a cut: what is queued is lost. Harmless if closed. */
+void link_cut(struct link *l);

@@ -1,0 +1,293 @@
+#include "gateway/listener.h"
+
+#include "gateway/base/limits.h"
+#include "gateway/base/mem.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { REST_MS = 100 }; /* accepting pauses this long when descriptors or memory have run out */
+
+union socket_address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+static socklen_t address_len(const union socket_address *a)
+{
+    return a->any.sa_family == AF_INET6 ? sizeof(a->v6) : sizeof(a->v4);
+}
+
+/* ---- addresses ---- */
+
+static bool read_host(struct str host, uint16_t port, union socket_address *ret_address)
+{
+    char text[INET6_ADDRSTRLEN] = "";
+    if (host.len >= 2 && host.p[0] == '[' && host.p[host.len - 1] == ']')
+        host = str_sub(host, 1, host.len - 2);
+    if (host.len >= sizeof(text))
+        return false;
+    memcpy(text, host.p, host.len);
+    *ret_address = (union socket_address){
+        .v4 = {.sin_family = AF_INET, .sin_port = htons(port)}
+    };
+    if (inet_pton(AF_INET, text, &ret_address->v4.sin_addr) == 1)
+        return true;
+    *ret_address = (union socket_address){
+        .v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)}
+    };
+    return inet_pton(AF_INET6, text, &ret_address->v6.sin6_addr) == 1;
+}
+
+/* One or two addresses: ":80" means every address of both families. */
+static struct err parse(struct str text, union socket_address ret_addresses[2],
+                        size_t *ret_count)
+{
+    size_t colon = text.len;
+    while (colon > 0 && text.p[colon - 1] != ':')
+        colon--;
+    uint64_t port;
+    if (colon == 0 || failed(str_to_u64(str_skip(text, colon), 65535, &port)))
+        return fail(ERR_USAGE, 0);
+    struct str host = str_sub(text, 0, colon - 1);
+    *ret_count = 1;
+    if (host.len > 0)
+        return read_host(host, (uint16_t)port, &ret_addresses[0]) ? OK : fail(ERR_USAGE, 0);
+    (void)read_host(STR("0.0.0.0"), (uint16_t)port, &ret_addresses[0]);
+    (void)read_host(STR("::"), (uint16_t)port, &ret_addresses[1]);
+    *ret_count = 2;
+    return OK;
+}
+
+static void print(const union socket_address *a, char out[64])
+{
+    char host[INET6_ADDRSTRLEN];
+    if (a->any.sa_family == AF_INET6) {
+        (void)inet_ntop(AF_INET6, &a->v6.sin6_addr, host, sizeof(host));
+        (void)snprintf(out, 64, "[%s]:%u", host, (unsigned)ntohs(a->v6.sin6_port));
+    } else {
+        (void)inet_ntop(AF_INET, &a->v4.sin_addr, host, sizeof(host));
+        (void)snprintf(out, 64, "%s:%u", host, (unsigned)ntohs(a->v4.sin_port));
+    }
+}
+
+/* ---- opening ---- */
+
+static struct err listen_on(const union socket_address *a, bool is_shared, int *ret_fd)
+{
+    int on = 1;
+    int fd = socket(a->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return fail(ERR_IO, errno);
+    bool is_ready =
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+        (!is_shared || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0) &&
+        (a->any.sa_family != AF_INET6 ||
+         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) == 0) &&
+        bind(fd, &a->any, address_len(a)) == 0 && listen(fd, LISTEN_BACKLOG) == 0;
+    if (!is_ready) {
+        struct err e = fail(ERR_IO, errno);
+        (void)close(fd);
+        return e;
+    }
+    *ret_fd = fd;
+    return OK;
+}
+
+/* The port the kernel chose, when 0 was asked for. */
+static void read_back(int fd, union socket_address *a)
+{
+    socklen_t len = sizeof(*a);
+    (void)getsockname(fd, &a->any, &len);
+}
+
+struct err listener_open_one(struct str text, int *ret_fd, char ret_at[64])
+{
+    union socket_address addresses[2];
+    size_t count;
+    (void)snprintf(ret_at, 64, "%.*s", STR_ARG(str_sub(text, 0, 63)));
+    TRY(parse(text, addresses, &count));
+    TRY(listen_on(&addresses[0], false, ret_fd));
+    read_back(*ret_fd, &addresses[0]);
+    print(&addresses[0], ret_at);
+    return OK;
+}
+
+struct err listener_set_new(unsigned worker_count, struct listener_set **ret_set)
+{
+    enum { SET_MAX_BYTES = 1024 * 1024 };
+    struct arena *a = arena_new(1024, SET_MAX_BYTES);
+    struct listener_set *s = a == NULL ? NULL : arena_one(a, struct listener_set);
+    if (s == NULL) {
+        arena_free(a);
+        return fail(ERR_MEMORY, 0);
+    }
+    s->arena = a;
+    s->worker_count = worker_count;
+    *ret_set = s;
+    return OK;
+}
+
+/* Another process on the same port would share our traffic unnoticed: bind once without
+ * SO_REUSEPORT. */
+static struct err check_free(const union socket_address *a)
+{
+    int fd;
+    TRY(listen_on(a, false, &fd));
+    (void)close(fd);
+    return OK;
+}
+
+static struct err add_address(struct listener_set *set, enum listener_kind kind,
+                              union socket_address *a)
+{
+    if (a->any.sa_family == AF_INET6 ? a->v6.sin6_port != 0 : a->v4.sin_port != 0)
+        TRY(check_free(a));
+    struct listener_address *items =
+        arena_array(set->arena, struct listener_address, set->count + 1);
+    int *fds = arena_array(set->arena, int, set->worker_count);
+    if (items == NULL || fds == NULL)
+        return fail(ERR_MEMORY, 0);
+    if (set->count > 0)
+        memcpy(items, set->items, set->count * sizeof(*items));
+    struct listener_address *it = &items[set->count];
+    it->kind = kind;
+    it->fds = fds;
+    for (unsigned i = 0; i < set->worker_count; i++) {
+        struct err e = listen_on(a, true, &fds[i]);
+        if (failed(e)) {
+            while (i > 0)
+                (void)close(fds[--i]);
+            return e;
+        }
+        read_back(fds[i], a);
+    }
+    print(a, it->text);
+    it->port = ntohs(a->any.sa_family == AF_INET6 ? a->v6.sin6_port : a->v4.sin_port);
+    set->items = items;
+    set->count++;
+    return OK;
+}
+
+struct err listener_set_open(struct listener_set *set, enum listener_kind kind, struct str text,
+                             char ret_at[64])
+{
+    union socket_address addresses[2];
+    size_t count;
+    (void)snprintf(ret_at, 64, "%.*s", STR_ARG(str_sub(text, 0, 63)));
+    TRY(parse(text, addresses, &count));
+    for (size_t i = 0; i < count; i++) {
+        print(&addresses[i], ret_at);
+        struct err e = add_address(set, kind, &addresses[i]);
+        /* A machine without IPv6 still serves ":443" over IPv4. */
+        bool is_optional =
+            count == 2 && i == 1 && (e.detail == EAFNOSUPPORT || e.detail == EADDRNOTAVAIL);
+        if (failed(e) && !is_optional)
+            return e;
+    }
+    return OK;
+}
+
+void listener_set_free(struct listener_set *set)
+{
+    if (set == NULL)
+        return;
+    for (size_t i = 0; i < set->count; i++) {
+        for (unsigned k = 0; k < set->worker_count; k++)
+            (void)close(set->items[i].fds[k]);
+    }
+    arena_free(set->arena);
+}
+
+/* ---- accepting ---- */
+
+struct listener {
+    struct loop *loop;
+    struct watch watch;
+    struct timer rest;
+    int fd;
+    enum listener_kind kind;
+    listener_accept_fn *on_accept;
+    void *arg;
+};
+
+static void read_peer(const union socket_address *a, struct peer *ret_peer)
+{
+    static const unsigned char mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    if (a->any.sa_family == AF_INET6) {
+        memcpy(ret_peer->address, &a->v6.sin6_addr, 16);
+        ret_peer->port = ntohs(a->v6.sin6_port);
+        (void)inet_ntop(AF_INET6, &a->v6.sin6_addr, ret_peer->text, sizeof(ret_peer->text));
+    } else {
+        memcpy(ret_peer->address, mapped, sizeof(mapped));
+        memcpy(ret_peer->address + 12, &a->v4.sin_addr, 4);
+        ret_peer->port = ntohs(a->v4.sin_port);
+        (void)inet_ntop(AF_INET, &a->v4.sin_addr, ret_peer->text, sizeof(ret_peer->text));
+    }
+}
+
+static void on_rested(struct timer *t)
+{
+    struct listener *l = container_of(t, struct listener, rest);
+    (void)loop_watch(l->loop, &l->watch, l->fd, EPOLLIN);
+}
+
+static void on_ready(struct watch *w, uint32_t events)
+{
+    struct listener *l = container_of(w, struct listener, watch);
+    (void)events;
+    for (int i = 0; i < ACCEPT_BATCH_MAX; i++) {
+        union socket_address from;
+        socklen_t len = sizeof(from);
+        int fd = accept4(l->fd, &from.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            struct peer peer;
+            read_peer(&from, &peer);
+            l->on_accept(l->arg, l->kind, fd, &peer);
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            loop_unwatch(l->loop, &l->watch);
+            loop_timer_set(l->loop, &l->rest, REST_MS);
+            return;
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            return;
+        } /* anything else is one client's trouble: it has gone already */
+    }
+}
+
+struct err listener_start(struct loop *loop, const struct listener_address *address,
+                          unsigned index, listener_accept_fn *on_accept, void *arg,
+                          struct listener **ret_listener)
+{
+    struct listener *l = mem_new(struct listener);
+    if (l == NULL)
+        return fail(ERR_MEMORY, 0);
+    *l = (struct listener){
+        .loop = loop,
+        .watch = {.on_ready = on_ready, .fd = -1},
+        .rest = {.on_fire = on_rested                   },
+        .fd = address->fds[index],
+        .kind = address->kind,
+        .on_accept = on_accept,
+        .arg = arg
+    };
+    struct err e = loop_watch(loop, &l->watch, l->fd, EPOLLIN);
+    if (failed(e)) {
+        mem_free(l);
+        return e;
+    }
+    *ret_listener = l;
+    return OK;
+}
+
+void listener_stop(struct listener *l)
+{
+    if (l == NULL)
+        return;
+    loop_unwatch(l->loop, &l->watch);
+    loop_timer_stop(l->loop, &l->rest);
+    mem_free(l);
+}

@@ -1,0 +1,223 @@
+#include "gateway/options.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* One row per flag: how it is spelled, what it takes, what it means. */
+struct flag {
+    const char *name;     /* without "--" */
+    const char *variable; /* environment twin */
+    const char *value;    /* what stands for its value in --help */
+    struct err (*set)(struct options *o, const char *value);
+    const char *help;
+};
+
+static struct err complain(const char *what, const char *value)
+{
+    (void)fprintf(stderr, "gatehouse run: %s: \"%s\" (see gatehouse run --help)\n", what,
+                  value);
+    return fail(ERR_USAGE, 0);
+}
+
+static struct err set_data(struct options *o, const char *value)
+{
+    int len = snprintf(o->data, sizeof(o->data), "%s", value);
+    return len > 0 && (size_t)len < sizeof(o->data) ? OK : complain("bad --data", value);
+}
+
+static struct err add(struct option_list *list, const char *value, const char *what)
+{
+    if (list->count == OPTIONS_LISTEN_MAX)
+        return complain(what, value);
+    list->items[list->count++] = value;
+    return OK;
+}
+
+static struct err add_http(struct options *o, const char *value)
+{
+    return add(&o->http, value, "too many --http");
+}
+
+static struct err add_https(struct options *o, const char *value)
+{
+    return add(&o->https, value, "too many --https");
+}
+
+static struct err set_admin(struct options *o, const char *value)
+{
+    o->admin = value;
+    return OK;
+}
+
+static struct err set_workers(struct options *o, const char *value)
+{
+    uint64_t n;
+    if (failed(str_to_u64(str_from(value), OPTIONS_WORKERS_MAX, &n)) || n == 0)
+        return complain("--workers takes a number from 1 to 64", value);
+    o->workers = (unsigned)n;
+    return OK;
+}
+
+static struct err set_user(struct options *o, const char *value)
+{
+    o->user = value;
+    return OK;
+}
+
+static struct err set_log_level(struct options *o, const char *value)
+{
+    if (!log_level_parse(str_from(value), &o->log_level))
+        return complain("--log-level is error, warn, info or debug", value);
+    return OK;
+}
+
+static struct err set_access_log(struct options *o, const char *value)
+{
+    o->access_log = value;
+    return OK;
+}
+
+static const struct flag flags[] = {
+    {"data",       "GATEHOUSE_DATA",       "DIR",        set_data,
+     "database, keys and admin socket\n(/var/lib/gatehouse as root, else "
+     "~/.local/share/gatehouse)"                                                                                   },
+    {"http",       "GATEHOUSE_HTTP",       "ADDR:PORT",  add_http,
+     "plain HTTP, also for ACME challenges; repeatable\n(:80, or :8080 without the right to "
+     "bind it)"                                                                                                    },
+    {"https",      "GATEHOUSE_HTTPS",      "ADDR:PORT",  add_https,
+     "HTTPS; repeatable\n(:443, or :8443 without the right to bind it)"                                            },
+    {"admin",      "GATEHOUSE_ADMIN",      "ADDR:PORT",  set_admin,
+     "admin API over TCP, with a token; or off (127.0.0.1:8088)"                                                   },
+    {"workers",    "GATEHOUSE_WORKERS",    "N",          set_workers,    "threads for traffic (one per CPU)"       },
+    {"user",       "GATEHOUSE_USER",       "NAME",       set_user,       "become this user once the ports are open"},
+    {"log-level",  "GATEHOUSE_LOG_LEVEL",  "L",          set_log_level,
+     "error, warn, info or debug (info)"                                                                           },
+    {"access-log", "GATEHOUSE_ACCESS_LOG", "PATH|-|off", set_access_log,
+     "one line per request; - is standard output (-)"                                                              },
+};
+
+void options_print_help(void)
+{
+    printf("usage: gatehouse run [flags]\n\n"
+           "Runs the gateway in the foreground until SIGTERM.\n\nflags:\n");
+    for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
+        char head[48];
+        (void)snprintf(head, sizeof(head), "--%s %s", flags[i].name, flags[i].value);
+        struct str rest = str_from(flags[i].help), line;
+        for (bool is_first = true; str_next(&rest, '\n', &line); is_first = false)
+            printf("  %-26s %.*s\n", is_first ? head : "", STR_ARG(line));
+        printf("  %-26s environment: %s\n", "", flags[i].variable);
+    }
+    printf("\nSignals: TERM and INT drain and exit, a second one exits at once; HUP opens the\n"
+           "access log again; USR1 is reserved.\n\n"
+           "example:\n  gatehouse run --data ./data --http :8080 --https :8443\n");
+}
+
+static const struct flag *find_flag(struct str name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
+        if (str_eq(name, str_from(flags[i].name)))
+            return &flags[i];
+    }
+    return NULL;
+}
+
+/* "a,b" from the environment is the flag twice; the copy gives each part its terminator. */
+static struct err add_each(struct options *o, const struct flag *f, char copy[1024],
+                           const char *value)
+{
+    if ((size_t)snprintf(copy, 1024, "%s", value) >= 1024)
+        return complain("value too long", value);
+    for (char *at = copy; at != NULL;) {
+        char *comma = strchr(at, ',');
+        if (comma != NULL)
+            *comma++ = '\0';
+        TRY(f->set(o, at));
+        at = comma;
+    }
+    return OK;
+}
+
+static struct err read_environment(struct options *o)
+{
+    size_t copies = 0;
+    for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
+        const char *value = getenv(flags[i].variable);
+        if (value == NULL || value[0] == '\0')
+            continue;
+        bool is_list = flags[i].set == add_http || flags[i].set == add_https;
+        if (is_list)
+            TRY(add_each(o, &flags[i], o->split[copies++], value));
+        else
+            TRY(flags[i].set(o, value));
+    }
+    o->crash_at = getenv("ACME_CRASH_AT");
+    return OK;
+}
+
+static struct err read_arguments(int argc, char **argv, struct options *o)
+{
+    bool has_http = false, has_https = false;
+    for (int i = 1; i < argc; i++) {
+        struct str arg = str_from(argv[i]), name, value;
+        if (str_eq(arg, STR("--help")) || str_eq(arg, STR("-h"))) {
+            o->wants_help = true;
+            return OK;
+        }
+        name = str_skip(arg, 2);
+        bool has_value = str_split(name, '=', &name, &value);
+        const struct flag *f = str_starts(arg, STR("--")) ? find_flag(name) : NULL;
+        if (f == NULL)
+            return complain("unknown argument", argv[i]);
+        if (!has_value && ++i == argc)
+            return complain("a value is missing after", argv[i - 1]);
+        /* The first flag replaces what the environment said; further ones add. */
+        if (f->set == add_http && !has_http)
+            o->http.count = 0;
+        if (f->set == add_https && !has_https)
+            o->https.count = 0;
+        has_http |= f->set == add_http;
+        has_https |= f->set == add_https;
+        TRY(f->set(o, has_value ? value.p : argv[i]));
+    }
+    return OK;
+}
+
+static struct err default_data(struct options *o)
+{
+    const char *base = getenv("XDG_DATA_HOME");
+    const char *home = getenv("HOME");
+    int len;
+    if (geteuid() == 0)
+        len = snprintf(o->data, sizeof(o->data), "/var/lib/gatehouse");
+    else if (base != NULL && base[0] == '/')
+        len = snprintf(o->data, sizeof(o->data), "%s/gatehouse", base);
+    else if (home != NULL && home[0] == '/')
+        len = snprintf(o->data, sizeof(o->data), "%s/.local/share/gatehouse", home);
+    else
+        return complain("no home directory: say --data DIR", "");
+    return (size_t)len < sizeof(o->data) ? OK : complain("path too long", "");
+}
+
+static unsigned cpu_count(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof(set), &set) != 0)
+        return 1;
+    unsigned count = (unsigned)CPU_COUNT(&set);
+    return count > OPTIONS_WORKERS_MAX ? OPTIONS_WORKERS_MAX : count;
+}
+
+struct err options_read(int argc, char **argv, struct options *ret_options)
+{
+    struct options *o = ret_options;
+    *o = (struct options){.admin = "127.0.0.1:8088",
+                          .workers = cpu_count(),
+                          .log_level = LOG_LEVEL_INFO,
+                          .access_log = "-"};
+    TRY(read_environment(o));
+    TRY(read_arguments(argc, argv, o));
+    return o->data[0] != '\0' || o->wants_help ? OK : default_data(o);
+}

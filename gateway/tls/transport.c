@@ -1,0 +1,416 @@
+#include "gateway/tls/transport.h"
+
+#include "gateway/base/mem.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    /* One SSL_write of this size becomes four full records; their overhead is below 64 bytes
+     * each. */
+    SEAL_BYTES = 4 * 16384,
+    SEALED_MAX_BYTES = SEAL_BYTES + 16 * 1024,
+};
+
+struct err scratch_init(struct scratch *s)
+{
+    buf_init(&s->out, SEALED_MAX_BYTES * 2);
+    s->plain = mem_alloc(PLAIN_BYTES, 1);
+    s->sealed = mem_alloc(SEALED_BYTES, 1);
+    if (s->plain == NULL || s->sealed == NULL) {
+        scratch_fini(s);
+        return fail(ERR_MEMORY, 0);
+    }
+    return OK;
+}
+
+void scratch_fini(struct scratch *s)
+{
+    mem_free(s->plain);
+    mem_free(s->sealed);
+    s->plain = s->sealed = NULL;
+    buf_fini(&s->out);
+}
+
+/* ---- the BIO between OpenSSL and our memory ---- */
+
+static int bio_read(BIO *bio, char *p, int len)
+{
+    struct transport *t = BIO_get_data(bio);
+    BIO_clear_retry_flags(bio);
+    if (t->priv.received.len == 0) {
+        if (t->priv.has_eof)
+            return 0;
+        BIO_set_retry_read(bio);
+        return -1;
+    }
+    struct str part = str_sub(t->priv.received, 0, (size_t)len);
+    memcpy(p, part.p, part.len);
+    t->priv.received = str_skip(t->priv.received, part.len);
+    return (int)part.len;
+}
+
+static int bio_write(BIO *bio, const char *p, int len)
+{
+    struct transport *t = BIO_get_data(bio);
+    BIO_clear_retry_flags(bio);
+    if (failed(buf_append(&t->priv.scratch->out, str_make(p, (size_t)len))))
+        return -1;
+    return len;
+}
+
+static long bio_ctrl(BIO *bio, int cmd, long num, void *ptr)
+{
+    (void)num;
+    (void)ptr;
+    if (cmd == BIO_CTRL_EOF) {
+        const struct transport *t = BIO_get_data(bio);
+        return t->priv.has_eof && t->priv.received.len == 0;
+    }
+    return cmd == BIO_CTRL_FLUSH || cmd == BIO_CTRL_DUP;
+}
+
+static BIO_METHOD *method;
+
+static void make_method(void)
+{
+    BIO_METHOD *m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "transport");
+    if (m == NULL)
+        return;
+    BIO_meth_set_read(m, bio_read);
+    BIO_meth_set_write(m, bio_write);
+    BIO_meth_set_ctrl(m, bio_ctrl);
+    method = m;
+}
+
+static BIO *new_bio(struct transport *t)
+{
+    /* A constant table for the whole process, made once: not state. */
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, make_method);
+    BIO *bio = method == NULL ? NULL : BIO_new(method);
+    if (bio != NULL) {
+        BIO_set_data(bio, t);
+        BIO_set_init(bio, 1);
+    }
+    return bio;
+}
+
+/* ---- life ---- */
+
+void transport_open(struct transport *t, int fd, struct scratch *scratch)
+{
+    *t = (struct transport){
+        .priv = {.fd = fd, .scratch = scratch}
+    };
+    t->priv.may_read = t->priv.may_write = true;
+    buf_init(&t->priv.unsent, SEALED_MAX_BYTES * 2);
+    buf_init(&t->priv.held, SEALED_BYTES);
+}
+
+struct err transport_start_tls(struct transport *t, SSL *ssl)
+{
+    BIO *bio = new_bio(t);
+    if (bio == NULL) {
+        SSL_free(ssl);
+        return fail(ERR_MEMORY, 0);
+    }
+    SSL_set_bio(ssl, bio, bio);
+    t->priv.ssl = ssl;
+    return OK;
+}
+
+bool transport_is_open(const struct transport *t)
+{
+    return t->priv.fd >= 0;
+}
+
+bool transport_is_tls(const struct transport *t)
+{
+    return t->priv.ssl != NULL;
+}
+
+SSL *transport_ssl(const struct transport *t)
+{
+    return t->priv.ssl;
+}
+
+int transport_fd(const struct transport *t)
+{
+    return t->priv.fd;
+}
+
+void transport_on_ready(struct transport *t, uint32_t events)
+{
+    if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
+        t->priv.may_read = true;
+    if ((events & (EPOLLRDHUP | EPOLLHUP)) != 0)
+        t->priv.is_read_closed = true;
+    if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0)
+        t->priv.may_write = true;
+}
+
+bool transport_may_read(const struct transport *t)
+{
+    return t->priv.may_read || t->priv.received.len > 0;
+}
+
+/* ---- the socket ---- */
+
+static struct err socket_read(struct transport *t, char *p, size_t len, size_t *ret_len)
+{
+    if (!t->priv.may_read)
+        return fail(ERR_AGAIN, 0);
+    ssize_t n;
+    do {
+        n = recv(t->priv.fd, p, len, 0);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+        t->priv.may_read = false;
+        return fail(ERR_AGAIN, 0);
+    }
+    if (n < 0)
+        return fail(ERR_IO, errno);
+    /* A short read has emptied the socket: the next byte or FIN makes a new edge. */
+    if ((size_t)n < len && !t->priv.is_read_closed)
+        t->priv.may_read = false;
+    *ret_len = (size_t)n;
+    return OK;
+}
+
+static struct err socket_write(struct transport *t, struct str bytes, size_t *ret_len)
+{
+    *ret_len = 0;
+    while (*ret_len < bytes.len) {
+        if (!t->priv.may_write)
+            return fail(ERR_AGAIN, 0);
+        ssize_t n = send(t->priv.fd, bytes.p + *ret_len, bytes.len - *ret_len, MSG_NOSIGNAL);
+        if (n >= 0) {
+            *ret_len += (size_t)n;
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            t->priv.may_write = false;
+        } else if (errno != EINTR) {
+            return fail(ERR_IO, errno);
+        }
+    }
+    return OK;
+}
+
+/* First what waited, then what OpenSSL has just made; the rest waits. */
+static struct err flush(struct transport *t)
+{
+    struct buf *made = &t->priv.scratch->out;
+    struct buf *unsent = &t->priv.unsent;
+    struct err e = OK;
+    size_t sent;
+    if (buf_len(unsent) > 0) {
+        e = socket_write(t, buf_view(unsent), &sent);
+        buf_consume(unsent, sent);
+        if (!failed(e))
+            buf_release(unsent);
+    }
+    if (!failed(e)) {
+        e = socket_write(t, buf_view(made), &sent);
+        buf_consume(made, sent);
+    }
+    if (err_is(e, ERR_AGAIN) && buf_len(made) > 0) {
+        struct err kept = buf_append(unsent, buf_view(made));
+        if (failed(kept))
+            e = fail(ERR_MEMORY, 0);
+    }
+    buf_clear(made);
+    return e;
+}
+
+/* ---- TLS ---- */
+
+int32_t transport_tls_error(void)
+{
+    unsigned long code = ERR_peek_error();
+    ERR_clear_error();
+    return (int32_t)(code & 0x7fffffff);
+}
+
+/* One read(2) for OpenSSL. */
+static struct err refill(struct transport *t)
+{
+    size_t got;
+    buf_clear(&t->priv.held);
+    TRY(socket_read(t, t->priv.scratch->sealed, SEALED_BYTES, &got));
+    t->priv.received = str_make(t->priv.scratch->sealed, got);
+    t->priv.has_eof = got == 0;
+    return OK;
+}
+
+/* The scratch memory is another connection's in a moment: what OpenSSL has not read yet is
+ * kept. */
+static struct err hold_received(struct transport *t)
+{
+    struct buf *held = &t->priv.held;
+    if (t->priv.received.len == 0) {
+        buf_clear(held);
+        buf_release(held);
+    } else if (buf_len(held) == 0) {
+        TRY(buf_append(held, t->priv.received));
+        t->priv.received = buf_view(held);
+    }
+    return OK;
+}
+
+/* What a failed SSL_ call means for us. */
+static struct err classify(struct transport *t, int result)
+{
+    switch (SSL_get_error(t->priv.ssl, result)) {
+    case SSL_ERROR_WANT_READ:
+    case SSL_ERROR_WANT_WRITE:
+        return fail(ERR_AGAIN, 0);
+    case SSL_ERROR_ZERO_RETURN:
+        return OK;
+    case SSL_ERROR_SYSCALL:
+        return fail(ERR_IO, 0);
+    default:
+        /* OpenSSL 3 calls a missing close_notify an SSL error; for us it is a cut
+         * connection. */
+        if (t->priv.has_eof &&
+            ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
+            ERR_clear_error();
+            return fail(ERR_IO, 0);
+        }
+        return fail(ERR_CRYPTO, 0);
+    }
+}
+
+struct err transport_handshake(struct transport *t)
+{
+    for (;;) {
+        ERR_clear_error();
+        int result = SSL_do_handshake(t->priv.ssl);
+        struct err flushed = flush(t); /* alerts go out, too */
+        if (result == 1) {
+            TRY(hold_received(t));
+            return err_is(flushed, ERR_AGAIN) ? OK : flushed;
+        }
+        struct err e = classify(t, result);
+        if (!failed(e))
+            return fail(ERR_IO, 0); /* a goodbye in the middle of a handshake */
+        if (!err_is(e, ERR_AGAIN))
+            return e;
+        if (failed(flushed) && !err_is(flushed, ERR_AGAIN))
+            return flushed;
+        TRY(refill(t));
+    }
+}
+
+static struct err tls_read(struct transport *t, char *p, size_t len, size_t *ret_len)
+{
+    bool is_refilled = false;
+    size_t total = 0;
+    for (;;) {
+        size_t got = 0;
+        ERR_clear_error();
+        int result = SSL_read_ex(t->priv.ssl, p + total, len - total, &got);
+        total += got;
+        if (result == 1 && total < len)
+            continue;
+        struct err e = result == 1 ? OK : classify(t, result);
+        if (total > 0 || !failed(e)) {
+            /* An error behind these bytes comes again with the next call. */
+            *ret_len = total;
+            return OK;
+        }
+        if (!err_is(e, ERR_AGAIN) || is_refilled)
+            return e;
+        TRY(refill(t));
+        is_refilled = true;
+    }
+}
+
+static struct err tls_write(struct transport *t, struct str bytes, size_t *ret_len)
+{
+    *ret_len = 0;
+    struct err e = flush(t);
+    while (!failed(e) && *ret_len < bytes.len) {
+        struct str part = str_sub(bytes, *ret_len, SEAL_BYTES);
+        size_t taken;
+        ERR_clear_error();
+        if (SSL_write_ex(t->priv.ssl, part.p, part.len, &taken) != 1) {
+            buf_clear(&t->priv.scratch->out);
+            return fail(ERR_CRYPTO, 0);
+        }
+        *ret_len += taken;
+        e = flush(t);
+    }
+    return e;
+}
+
+/* ---- the interface ---- */
+
+struct err transport_read(struct transport *t, char *p, size_t len, size_t *ret_len)
+{
+    if (t->priv.ssl == NULL)
+        return socket_read(t, p, len, ret_len);
+    struct err e = tls_read(t, p, len, ret_len);
+    /* A read may have made records (key updates, alerts). */
+    if (buf_len(&t->priv.scratch->out) > 0)
+        (void)flush(t);
+    TRY(hold_received(t));
+    return e;
+}
+
+struct err transport_write(struct transport *t, struct str bytes, size_t *ret_len)
+{
+    if (t->priv.ssl != NULL)
+        return tls_write(t, bytes, ret_len);
+    return socket_write(t, bytes, ret_len);
+}
+
+bool transport_is_flushed(const struct transport *t)
+{
+    return buf_len(&t->priv.unsent) == 0;
+}
+
+void transport_shutdown(struct transport *t)
+{
+    if (t->priv.ssl != NULL && SSL_is_init_finished(t->priv.ssl)) {
+        ERR_clear_error();
+        (void)SSL_shutdown(t->priv.ssl);
+        (void)flush(t);
+    }
+    (void)shutdown(t->priv.fd, SHUT_WR);
+}
+
+static void free_all(struct transport *t)
+{
+    SSL_free(t->priv.ssl);
+    t->priv.ssl = NULL;
+    ERR_clear_error();
+    buf_fini(&t->priv.unsent);
+    buf_fini(&t->priv.held);
+    (void)close(t->priv.fd);
+    t->priv.fd = -1;
+}
+
+void transport_close(struct transport *t)
+{
+    if (t->priv.fd < 0)
+        return;
+    if (t->priv.ssl != NULL && SSL_is_init_finished(t->priv.ssl) && transport_is_flushed(t)) {
+        ERR_clear_error();
+        (void)SSL_shutdown(t->priv.ssl);
+        (void)flush(t);
+    }
+    free_all(t);
+}
+
+void transport_cut(struct transport *t)
+{
+    if (t->priv.fd < 0)
+        return;
+    struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    (void)setsockopt(t->priv.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    free_all(t);
+}

@@ -1,0 +1,69 @@
+/* target_conn.h - one connection to a target, from name look-up to keep-alive.
+ *
+ * Purpose: resolves, connects, brings up and checks TLS, then carries exchanges one after
+ *          another.
+ * Thread:  the worker's.
+ * Owns:    its link, a reference on its route (which holds the target and the trust store).
+ * Limits:  timeouts.connect covers everything up to on_ready; an idle one lives
+ *          POOL_IDLE_MS.
+ * Fails:   through on_failed, once, never from inside a target_conn_ function; the
+ *          connection is closed and its memory given back by itself then.  The error is also
+ *          noted in the target's live cell. */
+#pragma once
+
+#include "gateway/link.h"
+#include "gateway/worker.h"
+#include "store/model.h"
+
+struct target_conn;
+
+/* The exchange's side. arg is what target_conn_get was given.  on_head, on_body and on_end
+ * come from inside the reading of the connection and may call anything but
+ * target_conn_release. */
+struct target_user {
+    void (*on_ready)(void *arg);
+    void (*on_failed)(void *arg, struct err e);
+    void (*on_sent)(void *arg);
+    struct err (*on_head)(void *arg, struct http_head *head);
+    struct err (*on_body)(void *arg, struct str bytes);
+    struct err (*on_end)(void *arg, const struct http_fields *trailers);
+};
+
+struct target_conn_options {
+    const struct route *route;
+    const struct target *target; /* one of route's */
+    const struct target_user *user;
+    void *arg;
+    bool must_be_fresh; /* no kept-alive one: the last was dead */
+};
+
+/* A connection for a new exchange: a kept-alive one (target_conn_is_ready) or a new one,
+ * which calls on_ready when it is. */
+struct err target_conn_get(struct worker *w, const struct target_conn_options *o,
+                           struct target_conn **ret_conn);
+
+bool target_conn_is_ready(const struct target_conn *c);
+
+/* True if it has carried an exchange before: the target may have closed it just now. */
+bool target_conn_is_reused(const struct target_conn *c);
+
+struct link *target_conn_link(struct target_conn *c);
+
+/* The exchange is over.  Kept alive if the codec says it may be, else closed. */
+void target_conn_release(struct target_conn *c);
+
+/* The exchange gives up: closed. Harmless after on_failed if the pointer was dropped there. */
+void target_conn_abandon(struct target_conn *c);
+
+/* Notes a failure in the target's live cell. */
+void target_note_failure(const struct target *target, struct err e);
+void target_note_answer(const struct target *target);
+
+/* ---- idle connections ---- */
+
+struct target_pool;
+
+struct err target_pool_new(struct worker *w, struct target_pool **ret_pool);
+
+/* Closes all. */
+void target_pool_free(struct target_pool *p);

@@ -1,0 +1,226 @@
+/* worker.c - start -> run (thread) -> on_wake: new snapshots, drain -> stop. */
+#include "gateway/worker.h"
+
+#include "gateway/conn.h"
+#include "gateway/upstream/balance.h"
+#include "gateway/upstream/resolve.h"
+#include "gateway/upstream/target_conn.h"
+
+#include "gateway/base/clock.h"
+#include "gateway/base/log.h"
+#include "gateway/base/mem.h"
+
+#include <pthread.h>
+
+/* ---- snapshots ---- */
+
+static void free_pin_if_unused(struct pin *pin)
+{
+    if (pin->users > 0)
+        return;
+    snapshot_unref(pin->snapshot);
+    mem_free(pin);
+}
+
+struct pin *worker_pin(struct worker *w)
+{
+    w->pin->users++;
+    return w->pin;
+}
+
+void worker_unpin(struct worker *w, struct pin *pin)
+{
+    (void)w;
+    pin->users--;
+    free_pin_if_unused(pin);
+}
+
+/* Takes over the reference. Without memory the old snapshot goes on serving, and control is
+ * not told that the new one does. */
+static bool adopt(struct worker *w, const struct snapshot *snapshot)
+{
+    struct pin *pin = mem_new(struct pin);
+    if (pin == NULL) {
+        snapshot_unref(snapshot);
+        return false;
+    }
+    *pin = (struct pin){.snapshot = snapshot, .users = 1};
+    struct pin *old = w->pin;
+    w->pin = pin;
+    w->snapshot = snapshot;
+    if (old != NULL)
+        worker_unpin(w, old);
+    return true;
+}
+
+static void take_snapshot(struct worker *w)
+{
+    const struct snapshot *taken = subscription_take(w->priv.subscription);
+    if (taken != NULL && adopt(w, taken))
+        subscription_acknowledge(w->priv.subscription, taken);
+}
+
+/* ---- draining ---- */
+
+static void stop_listeners(struct worker *w)
+{
+    for (size_t i = 0; i < w->priv.listener_count; i++)
+        listener_stop(w->priv.listeners[i]);
+    w->priv.listener_count = 0;
+}
+
+static void stop_if_drained(struct worker *w)
+{
+    if (w->is_draining && w->conn_count == 0)
+        loop_stop(w->loop);
+}
+
+void worker_conn_ended(struct worker *w)
+{
+    stop_if_drained(w);
+}
+
+static void for_each_conn(struct worker *w, void (*fn)(struct conn *c))
+{
+    struct list_node *n = list_first(&w->conns);
+    while (n != NULL) {
+        struct list_node *next = list_after(&w->conns, n);
+        fn(conn_of_node(n));
+        n = next;
+    }
+}
+
+static void on_drain_timeout(struct timer *t)
+{
+    struct worker *w = container_of(t, struct worker, priv.drain_timer);
+    for_each_conn(w, conn_close);
+}
+
+static void start_draining(struct worker *w)
+{
+    w->is_draining = true;
+    stop_listeners(w);
+    for_each_conn(w, conn_drain);
+    loop_timer_set(w->loop, &w->priv.drain_timer,
+                   snapshot_settings(w->snapshot)->drain_timeout_ms);
+    stop_if_drained(w);
+}
+
+static void on_wake(void *arg)
+{
+    struct worker *w = arg;
+    take_snapshot(w);
+    if (atomic_load(&w->priv.must_drain) && !w->is_draining)
+        start_draining(w);
+}
+
+void worker_drain(struct worker *w)
+{
+    atomic_store(&w->priv.must_drain, true);
+    loop_wake(w->loop);
+}
+
+/* ---- life ---- */
+
+struct str worker_date(struct worker *w)
+{
+    int64_t now = clock_now_at();
+    if (now != w->date.second) {
+        w->date.second = now;
+        units_format_http_date(now, w->date.text);
+    }
+    return str_from(w->date.text);
+}
+
+static void on_accept(void *arg, enum listener_kind kind, int fd, const struct peer *peer)
+{
+    conn_accept(arg, kind, fd, peer);
+}
+
+static struct err start_listeners(struct worker *w)
+{
+    const struct listener_set *set = w->options.listeners;
+    w->priv.listeners = mem_alloc(set->count, sizeof(struct listener *));
+    if (w->priv.listeners == NULL)
+        return fail(ERR_MEMORY, 0);
+    for (size_t i = 0; i < set->count; i++) {
+        TRY(listener_start(w->loop, &set->items[i], w->options.index, on_accept, w,
+                           &w->priv.listeners[i]));
+        w->priv.listener_count++;
+    }
+    return OK;
+}
+
+static void free_worker(struct worker *w)
+{
+    stop_listeners(w);
+    mem_free(w->priv.listeners);
+    target_pool_free(w->pool);
+    if (w->loop != NULL)
+        loop_settle(w->loop);
+    if (w->priv.subscription != NULL)
+        publisher_unsubscribe(w->options.publisher, w->priv.subscription);
+    if (w->pin != NULL)
+        worker_unpin(w, w->pin);
+    resolver_free(w->resolver);
+    balancer_free(w->balancer);
+    tls_client_free(w->tls_client);
+    tls_server_free(w->tls_server);
+    scratch_fini(&w->scratch);
+    loop_free(w->loop);
+    mem_free(w);
+}
+
+static struct err make_parts(struct worker *w)
+{
+    TRY(loop_new(&w->loop));
+    TRY(scratch_init(&w->scratch));
+    TRY(tls_server_new(w->options.ticket_keys, &w->tls_server));
+    TRY(tls_client_new(&w->tls_client));
+    TRY(resolver_new(w->loop, &w->resolver));
+    TRY(target_pool_new(w, &w->pool));
+    w->balancer = balancer_new();
+    if (w->balancer == NULL)
+        return fail(ERR_MEMORY, 0);
+    TRY(publisher_subscribe(w->options.publisher, loop_wake_fd(w->loop), true,
+                            &w->priv.subscription));
+    take_snapshot(w);
+    if (w->pin == NULL)
+        return fail(ERR_MEMORY, 0);
+    loop_on_wake(w->loop, on_wake, w);
+    return start_listeners(w);
+}
+
+static void *run(void *arg)
+{
+    struct worker *w = arg;
+    loop_run(w->loop);
+    return NULL;
+}
+
+struct err worker_start(const struct worker_options *o, struct worker **ret_worker)
+{
+    struct worker *w = mem_new(struct worker);
+    if (w == NULL)
+        return fail(ERR_MEMORY, 0);
+    w->options = *o;
+    list_init(&w->conns);
+    w->priv.drain_timer.on_fire = on_drain_timeout;
+    struct err e = make_parts(w);
+    if (!failed(e)) {
+        int error = pthread_create(&w->priv.thread, NULL, run, w);
+        e = error == 0 ? OK : fail(ERR_IO, error);
+    }
+    if (failed(e)) {
+        free_worker(w);
+        return e;
+    }
+    *ret_worker = w;
+    return OK;
+}
+
+void worker_join(struct worker *w)
+{
+    (void)pthread_join(w->priv.thread, NULL);
+    free_worker(w);
+}

@@ -1,0 +1,88 @@
+/* worker.h - one data-path thread and what its parts share.
+ *
+ * Purpose: a loop, the worker's own listeners, the pinned snapshot, pools and contexts.
+ *          Everything a connection needs hangs off here; nothing in here is shared with
+ *          another worker.
+ * Thread:  the worker's own, but for worker_start, worker_stop and the ports at the end.
+ * Owns:    all it points at, but for log and options, which outlive it.
+ * Limits:  CONNS_PER_WORKER_MAX.
+ * Fails:   worker_start: ERR_IO, ERR_MEMORY, ERR_CRYPTO. */
+#pragma once
+
+#include "gateway/listener.h"
+#include "gateway/loop.h"
+#include "gateway/tls/tls_client.h"
+#include "gateway/tls/tls_server.h"
+#include "gateway/tls/transport.h"
+#include "store/publisher.h"
+
+#include "gateway/base/list.h"
+#include "gateway/base/units.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct access_log;
+struct balancer;
+struct resolver;
+struct target_pool;
+
+/* A snapshot in use: exchanges that began with it count themselves without atomics. */
+struct pin {
+    const struct snapshot *snapshot;
+    uint32_t users; /* exchanges, plus one while it is the newest */
+};
+
+struct worker_options {
+    struct publisher *publisher;
+    const struct tls_ticket_keys *ticket_keys;
+    const struct listener_set *listeners; /* sockets, opened before */
+    unsigned index;                       /* which of each listener's sockets is ours */
+    struct access_log *access_log;
+};
+
+struct worker {
+    struct worker_options options;
+    struct loop *loop;
+    struct scratch scratch;
+    struct tls_server *tls_server;
+    struct tls_client *tls_client;
+    struct resolver *resolver;
+    struct target_pool *pool;
+    struct balancer *balancer;
+    struct pin *pin;                 /* of the newest snapshot */
+    const struct snapshot *snapshot; /* the same, for TLS */
+    struct list conns;               /* open client connections */
+    size_t conn_count;
+    bool is_draining; /* no new connections; each ends with its exchange */
+    struct {
+        int64_t second;
+        char text[UNITS_HTTP_DATE_MAX];
+    } date; /* worker_date */
+    struct {
+        struct subscription *subscription;
+        struct listener **listeners;
+        size_t listener_count;
+        struct timer drain_timer;
+        atomic_bool must_drain; /* set by worker_drain, seen in a turn */
+        pthread_t thread;
+    } priv;
+};
+
+struct err worker_start(const struct worker_options *o, struct worker **ret_worker);
+
+/* Any thread: stop accepting, let exchanges finish within settings.drain_timeout. */
+void worker_drain(struct worker *w);
+
+/* Waits for the thread to end, then frees. */
+void worker_join(struct worker *w);
+
+/* For the time of one exchange. */
+struct pin *worker_pin(struct worker *w);
+void worker_unpin(struct worker *w, struct pin *pin);
+
+/* HTTP date of this second. */
+struct str worker_date(struct worker *w);
+
+/* A connection has ended: a draining worker may be done. */
+void worker_conn_ended(struct worker *w);
