@@ -1,0 +1,1 @@
+"""What the scenario tests stand on: the gateway under test, and the servers around it."""
