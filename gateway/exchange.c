@@ -97,7 +97,8 @@ struct exchange *exchange_new(struct worker *w, struct conn *conn, uint32_t id)
     x->timer.on_fire = on_timer;
     x->work.on_run = on_work;
     x->ended_by = "done";
-    x->facts.address = str_from(conn_peer(conn)->text);
+    /* A copy: the connection may be gone before the access line is written. */
+    x->facts.address = arena_dup(arena, str_from(conn_peer(conn)->text));
     x->start_us = clock_mono_us();
     x->is_early_whole = true;
     buf_init(&x->early, EARLY_BODY_MAX_BYTES);
@@ -349,8 +350,7 @@ static enum step judge(struct exchange *x)
 {
     const struct snapshot *snap = x->pin->snapshot;
     const struct tls_choice *tls = conn_tls_choice(x->conn);
-    x->facts = (struct client_facts){.address = str_from(conn_peer(x->conn)->text),
-                                     .is_https = tls != NULL};
+    x->facts.is_https = tls != NULL;
     rewrite_client_facts(snapshot_settings(snap), conn_peer(x->conn)->address, &x->request,
                          &x->facts);
     struct request_origin origin = {.is_tls = tls != NULL,
@@ -661,6 +661,7 @@ static struct err on_target_head(void *arg, struct http_head *head)
     if (head->status == 101) {
         x->is_tunnel = true;
         x->inbound = FLOW_BODY;
+        link_read_soon(client); /* the client may have spoken behind its request */
     }
     return OK;
 }

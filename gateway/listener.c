@@ -197,8 +197,10 @@ void listener_set_free(struct listener_set *set)
     if (set == NULL)
         return;
     for (size_t i = 0; i < set->count; i++) {
-        for (unsigned k = 0; k < set->worker_count; k++)
-            (void)close(set->items[i].fds[k]);
+        for (unsigned k = 0; k < set->worker_count; k++) {
+            if (set->items[i].fds[k] >= 0)
+                (void)close(set->items[i].fds[k]);
+        }
     }
     arena_free(set->arena);
 }
@@ -258,8 +260,8 @@ static void on_ready(struct watch *w, uint32_t events)
     }
 }
 
-struct err listener_start(struct loop *loop, const struct listener_address *address,
-                          unsigned index, listener_accept_fn *on_accept, void *arg,
+struct err listener_start(struct loop *loop, struct listener_address *address, unsigned index,
+                          listener_accept_fn *on_accept, void *arg,
                           struct listener **ret_listener)
 {
     struct listener *l = mem_new(struct listener);
@@ -279,6 +281,7 @@ struct err listener_start(struct loop *loop, const struct listener_address *addr
         mem_free(l);
         return e;
     }
+    address->fds[index] = -1;
     *ret_listener = l;
     return OK;
 }
@@ -289,5 +292,6 @@ void listener_stop(struct listener *l)
         return;
     loop_unwatch(l->loop, &l->watch);
     loop_timer_stop(l->loop, &l->rest);
+    (void)close(l->fd);
     mem_free(l);
 }

@@ -3,7 +3,7 @@
  * Purpose: listener_set_open binds every address once per worker (SO_REUSEPORT), before
  *          privileges are dropped; each worker then runs a listener on its own sockets.
  * Thread:  the set: main, constant afterwards.  A listener: its worker.
- * Owns:    the set owns the descriptors; a listener borrows one.
+ * Owns:    the set owns the descriptors until a listener takes one over.
  * Limits:  LISTEN_BACKLOG, ACCEPT_BATCH_MAX per turn.  Out of descriptors or memory,
  *          accepting rests for a moment instead of spinning; clients wait in the backlog.
  * Fails:   ERR_IO with errno (EADDRINUSE, EACCES), ERR_USAGE for an address that cannot be
@@ -23,7 +23,7 @@ struct listener_address {
     enum listener_kind kind;
     char text[64]; /* "0.0.0.0:443", "[::]:443" */
     uint16_t port;
-    int *fds; /* one per worker */
+    int *fds; /* one per worker; -1: taken over */
 };
 
 struct listener_set {
@@ -56,7 +56,8 @@ struct peer {
 typedef void listener_accept_fn(void *arg, enum listener_kind kind, int fd,
                                 const struct peer *peer);
 
-struct err listener_start(struct loop *loop, const struct listener_address *address,
-                          unsigned index, listener_accept_fn *on_accept, void *arg,
+struct err listener_start(struct loop *loop, struct listener_address *address, unsigned index,
+                          listener_accept_fn *on_accept, void *arg,
                           struct listener **ret_listener);
+/* Closes the socket: further clients are refused. Accepts NULL. */
 void listener_stop(struct listener *l);

@@ -177,7 +177,9 @@ static struct err open_unix_socket(struct process *p)
         return report(fail(ERR_IO, ENAMETOOLONG), "listen_failed", p->options.data);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     (void)unlink(address.sun_path);
-    if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) != 0 ||
+    /* The mode is set before the name exists: bind(2) takes it over. */
+    if (fd < 0 || fchmod(fd, 0600) != 0 ||
+        bind(fd, (const struct sockaddr *)&address, sizeof(address)) != 0 ||
         listen(fd, ADMIN_CONNECTIONS_MAX) != 0) {
         struct err e = fail(ERR_IO, errno);
         if (fd >= 0)
@@ -186,6 +188,13 @@ static struct err open_unix_socket(struct process *p)
     }
     p->unix_fd = fd;
     return OK;
+}
+
+static void remove_unix_socket(const struct process *p)
+{
+    char path[OPTIONS_PATH_MAX + 16];
+    (void)snprintf(path, sizeof(path), "%s/admin.sock", p->options.data);
+    (void)unlink(path);
 }
 
 /* ---- another user ---- */
@@ -373,6 +382,8 @@ static void stop(struct process *p)
     for (unsigned i = 0; i < p->worker_count; i++)
         worker_join(p->workers[i]);
     admin_stop(p->admin);
+    if (p->unix_fd >= 0)
+        remove_unix_socket(p);
     store_close(p->store);
     listener_set_free(p->listeners);
     log_info("stopped");

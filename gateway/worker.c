@@ -139,7 +139,7 @@ static void on_accept(void *arg, enum listener_kind kind, int fd, const struct p
 
 static struct err start_listeners(struct worker *w)
 {
-    const struct listener_set *set = w->options.listeners;
+    struct listener_set *set = w->options.listeners;
     w->priv.listeners = mem_alloc(set->count, sizeof(struct listener *));
     if (w->priv.listeners == NULL)
         return fail(ERR_MEMORY, 0);

@@ -36,8 +36,8 @@ struct pin {
 struct worker_options {
     struct publisher *publisher;
     const struct tls_ticket_keys *ticket_keys;
-    const struct listener_set *listeners; /* sockets, opened before */
-    unsigned index;                       /* which of each listener's sockets is ours */
+    struct listener_set *listeners; /* sockets, opened before; ours are taken over */
+    unsigned index;                 /* which of each listener's sockets is ours */
     struct access_log *access_log;
 };
 

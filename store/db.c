@@ -1,10 +1,10 @@
 #include "store/db.h"
 
+#include "gateway/base/mem.h"
+
 #include <limits.h>
 #include <sqlite3.h>
 #include <stdio.h>
-
-#include "gateway/base/mem.h"
 
 enum { DB_BUSY_MS = 5000, STATEMENTS_MAX = 64 };
 
@@ -56,6 +56,8 @@ static struct err harden(struct db *db)
     TRY(check(db, sqlite3_db_config(h, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL)));
     TRY(check(db, sqlite3_db_config(h, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL)));
     TRY(check(db, sqlite3_db_config(h, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL)));
+    /* Until it is known to be ours, closing leaves the file as it was. */
+    TRY(check(db, sqlite3_db_config(h, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL)));
     return check(db, sqlite3_db_config(h, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL));
 }
 
@@ -87,6 +89,11 @@ void db_close(struct db *db)
 struct err db_script(struct db *db, const char *sql)
 {
     return check(db, sqlite3_exec(db->handle, sql, NULL, NULL, NULL));
+}
+
+struct err db_adopt(struct db *db)
+{
+    return check(db, sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL));
 }
 
 struct err db_prepare_file(struct db *db)
@@ -122,7 +129,8 @@ static struct err find_statement(struct db *db, const char *sql, sqlite3_stmt **
     if (db->statement_count == STATEMENTS_MAX)
         return fail(ERR_LIMIT, 0);
     sqlite3_stmt *stmt;
-    TRY(check(db, sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt, NULL)));
+    TRY(check(db,
+              sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt, NULL)));
     db->statements[db->statement_count++] = (struct statement){.sql = sql, .stmt = stmt};
     *ret_stmt = stmt;
     return OK;
@@ -137,15 +145,16 @@ static int bind_one(sqlite3_stmt *stmt, int index, const struct db_value *v)
     case DB_I64:
         return sqlite3_bind_int64(stmt, index, v->i64);
     case DB_TEXT:
-        return sqlite3_bind_text64(stmt, index, bytes, v->bytes.len, SQLITE_STATIC, SQLITE_UTF8);
+        return sqlite3_bind_text64(stmt, index, bytes, v->bytes.len, SQLITE_STATIC,
+                                   SQLITE_UTF8);
     case DB_BLOB:
         return sqlite3_bind_blob64(stmt, index, bytes, v->bytes.len, SQLITE_STATIC);
     }
     return SQLITE_MISUSE;
 }
 
-static struct err start(struct db *db, const char *sql, const struct db_value *values, size_t count,
-                        sqlite3_stmt **ret_stmt)
+static struct err start(struct db *db, const char *sql, const struct db_value *values,
+                        size_t count, sqlite3_stmt **ret_stmt)
 {
     sqlite3_stmt *stmt;
     TRY(find_statement(db, sql, &stmt));

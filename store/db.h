@@ -2,8 +2,8 @@
  *
  * Purpose: one connection with a cache of prepared statements; values bound and read by type.
  * Thread:  one at a time: the store's writer lock.
- * Owns:    the connection and its statements.  Texts and blobs read are borrowed until the query's
- *          next step; values bound are borrowed until the statement has run.
+ * Owns:    the connection and its statements.  Texts and blobs read are borrowed until the
+ *          query's next step; values bound are borrowed until the statement has run.
  * Limits:  waits DB_BUSY_MS for another process (a backup) that reads or writes.
  * Fails:   ERR_DB (detail: SQLite's extended code), ERR_DB_BUSY, ERR_DB_FULL, ERR_DB_CORRUPT,
  *          ERR_MEMORY.
@@ -24,6 +24,10 @@ struct err db_open(const char *path, struct db **ret_db);
 void db_close(struct db *db);
 AUTO_DEFINE(db_close, struct db *)
 
+/* After the version was found to be one of ours: closing tidies the journal up.  A database that is
+ * refused stays untouched, byte for byte. */
+struct err db_adopt(struct db *db);
+
 /* Checks the application id (an empty database gets it) and sets up the journal. */
 struct err db_prepare_file(struct db *db);
 
@@ -33,10 +37,10 @@ struct db_value {
     struct str bytes;
 };
 
-#define DB_INT(v) ((struct db_value){.type = DB_I64, .i64 = (int64_t)(v)})
-#define DB_STR(v) ((struct db_value){.type = DB_TEXT, .bytes = (v)})
+#define DB_INT(v)   ((struct db_value){.type = DB_I64, .i64 = (int64_t)(v)})
+#define DB_STR(v)   ((struct db_value){.type = DB_TEXT, .bytes = (v)})
 #define DB_BYTES(v) ((struct db_value){.type = DB_BLOB, .bytes = (v)})
-#define DB_NONE ((struct db_value){.type = DB_NULL})
+#define DB_NONE     ((struct db_value){.type = DB_NULL})
 
 /* Several statements without values, such as a migration. */
 struct err db_script(struct db *db, const char *sql);
@@ -44,22 +48,24 @@ struct err db_script(struct db *db, const char *sql);
 /* One statement that returns no rows; sql must be a literal: its address is the cache's key. */
 struct err db_run_values(struct db *db, const char *sql, const struct db_value *values,
                          size_t count);
-#define db_run(db, sql, ...)                                                                  \
+#define db_run(db, sql, ...)                                                                   \
     db_run_values((db), (sql), DB_VALUES(__VA_ARGS__), DB_VALUE_COUNT(__VA_ARGS__))
 
 /* values[0] is a placeholder, so that none at all is legal C. */
-#define DB_VALUES(...) ((const struct db_value[]){{.type = DB_NULL}, ##__VA_ARGS__})
+#define DB_VALUES(...)      ((const struct db_value[]){{.type = DB_NULL}, ##__VA_ARGS__})
 #define DB_VALUE_COUNT(...) (sizeof(DB_VALUES(__VA_ARGS__)) / sizeof(struct db_value))
 
 /* Rows changed by the last statement. */
 int db_changes(const struct db *db);
 int64_t db_last_id(const struct db *db);
 
-/* Begins a query; while (db_next(q, &e)) reads rows; the query ends with db_end, also by AUTO. */
+/* Begins a query; while (db_next(q, &e)) reads rows; the query ends with db_end, also by AUTO.
+ * */
 struct err db_query_values(struct db *db, const char *sql, const struct db_value *values,
                            size_t count, struct db_query **ret_query);
-#define db_query(db, ret_query, sql, ...)                                                     \
-    db_query_values((db), (sql), DB_VALUES(__VA_ARGS__), DB_VALUE_COUNT(__VA_ARGS__), (ret_query))
+#define db_query(db, ret_query, sql, ...)                                                      \
+    db_query_values((db), (sql), DB_VALUES(__VA_ARGS__), DB_VALUE_COUNT(__VA_ARGS__),          \
+                    (ret_query))
 
 /* *ret_has_row: false at the end. */
 struct err db_next(struct db_query *q, bool *ret_has_row);

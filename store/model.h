@@ -10,17 +10,18 @@
  * Limits:  see "store" in limits.h. */
 #pragma once
 
+#include "store/shape.h"
+
+#include "gateway/base/secret.h"
+
 #include <openssl/x509.h>
 #include <stdatomic.h>
 
-#include "gateway/base/secret.h"
-#include "store/shape.h"
-
 /* What every stored object carries. */
 struct object {
-    struct str id;       /* slug: a-z 0-9 - . _, starts with a letter or digit */
-    uint64_t revision;   /* 1 at creation, +1 at each change */
-    int64_t created_at;  /* wall-clock seconds */
+    struct str id;      /* slug: a-z 0-9 - . _, starts with a letter or digit */
+    uint64_t revision;  /* 1 at creation, +1 at each change */
+    int64_t created_at; /* wall-clock seconds */
     int64_t updated_at;
 };
 
@@ -66,7 +67,7 @@ struct target {
     /* from the url: */
     enum target_scheme scheme;
     enum target_host host_kind;
-    struct str host; /* name, address without brackets, or socket path */
+    struct str host; /* name, address without brackets, or socket path; NUL-terminated */
     uint32_t port;   /* 0 for a unix socket */
     struct target_live *live;
 };
@@ -74,10 +75,10 @@ struct target {
 struct upstream_tls {
     int verify; /* enum tls_verify */
     struct str ca;
-    struct str_list pins;      /* as configured */
-    struct str server_name;    /* empty: the target's host, or the request's for an address */
-    struct str certificate;    /* client certificate; not available yet */
-    X509_STORE *trust;         /* SYSTEM, CA: shared; else NULL */
+    struct str_list pins;   /* as configured */
+    struct str server_name; /* empty: the target's host, or the request's for an address */
+    struct str certificate; /* client certificate; not available yet */
+    X509_STORE *trust;      /* SYSTEM, CA: shared; else NULL */
     unsigned char (*pin_digests)[32]; /* pins.count of them */
 };
 
@@ -123,9 +124,10 @@ struct route {
     struct str path;       /* prefix, begins with '/', no trailing '/' unless it is "/" */
     bool is_enabled;
     struct str certificate; /* "auto", "none" or a certificate's id */
-    struct str managed_names; /* sorted names that HTTP-01 can prove, one per line, if the route is
+    struct str
+        managed_names; /* sorted names that HTTP-01 can prove, one per line, if the route is
                                * enabled and "auto": the key of its managed certificate */
-    int https;              /* enum route_https */
+    int https;         /* enum route_https */
     bool strip_prefix;
     struct str host_header; /* "preserve", "target", or the value to send */
     struct header_ops request_headers;
@@ -158,7 +160,7 @@ struct settings {
     struct arena *arena;
     struct object object; /* id "settings" */
     struct str_list trusted_proxies;
-    struct cidr *trusted_cidrs;   /* trusted_proxies.count */
+    struct cidr *trusted_cidrs; /* trusted_proxies.count */
     struct str_list proxy_protocol;
     struct str unknown_host; /* "reject", "404" or a route id */
     int tls_min_version;     /* enum tls_version */
@@ -179,7 +181,8 @@ enum acme_family { ACME_FAMILY_IPV4, ACME_FAMILY_ANY };
 
 struct acme_eab {
     struct str kid;
-    struct str hmac; /* as given: base64 in any variant; write-only on the outside, sealed at rest,
+    struct str
+        hmac; /* as given: base64 in any variant; write-only on the outside, sealed at rest,
                       * wiped with the object */
 };
 
@@ -213,8 +216,8 @@ struct token {
     struct arena *arena;
     struct object object;
     struct str name;
-    unsigned scopes;         /* set of enum token_scope; ADMIN implies WRITE implies READ */
-    int64_t expires_at;      /* 0: never */
+    unsigned scopes;          /* set of enum token_scope; ADMIN implies WRITE implies READ */
+    int64_t expires_at;       /* 0: never */
     unsigned char digest[32]; /* SHA-256 of the token; the token itself is not kept */
 };
 

@@ -3,20 +3,19 @@
  *                                      \-> store_rollback                       */
 #include "store/store.h"
 
-#include <assert.h>
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
+#include "store/data_dir.h"
+#include "store/migrate.h"
+#include "store/tx.h"
 
 #include "gateway/base/clock.h"
 #include "gateway/base/limits.h"
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
-#include "store/data_dir.h"
-#include "store/migrate.h"
-#include "store/tx.h"
 
-AUTO_DEFINE(store_close, struct store *)
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 static const char db_name[] = "gatehouse.db";
 
@@ -29,20 +28,23 @@ static void explain(struct invalid *why, struct err e, const char *data_dir)
         const struct err_kind *kind;
         const char *advice;
     } rows[] = {
-        {ERR_DATA_LOCKED, "stop it first, or choose another folder with --data"},
-        {ERR_KEY_MISSING, "put master.key back from a backup; without it the stored private keys "
-                          "cannot be read"},
-        {ERR_KEY_WRONG, "put the master.key back that belongs to this gatehouse.db"},
-        {ERR_DB_CORRUPT, "gatehouse.db is damaged or is not a database of Gatehouse; put a backup "
-                         "in its place"},
-        {ERR_DB_FULL, "make room on the disk"},
-        {ERR_DB_BUSY, "another program holds gatehouse.db open"},
+        {ERR_DATA_LOCKED, "stop it first, or choose another folder with --data"      },
+        {ERR_KEY_MISSING,
+         "put master.key back from a backup; without it the stored private keys "
+         "cannot be read"                                                            },
+        {ERR_KEY_WRONG,   "put the master.key back that belongs to this gatehouse.db"},
+        {ERR_DB_CORRUPT,
+         "gatehouse.db is damaged or is not a database of Gatehouse; put a backup "
+         "in its place"                                                              },
+        {ERR_DB_FULL,     "make room on the disk"                                    },
+        {ERR_DB_BUSY,     "another program holds gatehouse.db open"                  },
     };
     if (err_is(e, ERR_DB_FUTURE)) {
-        invalid_add(why, STR_NONE,
-                    "%s: gatehouse.db has schema %d, this program knows schemas up to %d; run the "
-                    "newer version again, or put a backup in its place",
-                    data_dir, (int)e.detail, migrate_latest());
+        invalid_add(
+            why, STR_NONE,
+            "%s: gatehouse.db has schema %d, this program knows schemas up to %d; run the "
+            "newer version again, or put a backup in its place",
+            data_dir, (int)e.detail, migrate_latest());
         return;
     }
     const char *advice = "";
@@ -69,7 +71,8 @@ static struct err open_db(struct store *s, const char *data_dir)
     TRY(data_dir_ensure_file(s->dir_fd, db_name));
     TRY(db_open(path, &s->db));
     TRY(db_prepare_file(s->db));
-    return migrate_run(s->db);
+    TRY(migrate_run(s->db));
+    return db_adopt(s->db);
 }
 
 /* Without master.key a new one is made, unless something is sealed; with another one than
@@ -77,7 +80,8 @@ static struct err open_db(struct store *s, const char *data_dir)
 static struct err open_seal(struct store *s)
 {
     static const char count[] = "SELECT count(*) FROM sealed_values";
-    static const char ours[] = "SELECT count(*) FROM sealed_values WHERE substr(value, ?, ?) = ?";
+    static const char ours[] =
+        "SELECT count(*) FROM sealed_values WHERE substr(value, ?, ?) = ?";
     int64_t sealed_count;
     bool has_row;
     TRY(db_get_int(s->db, count, &sealed_count));
@@ -91,8 +95,8 @@ static struct err open_seal(struct store *s)
     return has_row && db_int(q, 0) > 0 ? OK : fail(ERR_KEY_WRONG, 0);
 }
 
-/* Objects that a database lacks: the settings of a new one, and the certificate of a route whose
- * row could not be read. */
+/* Objects that a database lacks: the settings of a new one, and the certificate of a route
+ * whose row could not be read. */
 static struct err complete(struct tx *tx)
 {
     AUTO(arena_free) struct arena *a = arena_new(4096, SIZE_MAX / 2);
@@ -244,18 +248,20 @@ void store_rollback(struct tx *tx)
 {
     if (tx == NULL)
         return;
-    /* Some errors (a full disk) have rolled back already; then this one says so, which is fine. */
+    /* Some errors (a full disk) have rolled back already; then this one says so, which is fine.
+     * */
     (void)db_script(tx->store->db, "ROLLBACK");
     end(tx);
 }
 
-/* The change is durable and visible from here on whatever a slow worker does: not an error of the
- * write, but somebody should know. */
+/* The change is durable and visible from here on whatever a slow worker does: not an error of
+ * the write, but somebody should know. */
 static void publish(struct tx *tx)
 {
     struct err e = publisher_publish(tx->store->publisher, TAKE(tx->draft));
     if (failed(e))
-        log_warn("snapshot_not_taken", KV_I64("workers", e.detail), KV_U64("ms", PUBLISH_WAIT_MS));
+        log_warn("snapshot_not_taken", KV_I64("workers", e.detail),
+                 KV_U64("ms", PUBLISH_WAIT_MS));
 }
 
 struct err store_commit(struct tx **tx_at)
@@ -283,8 +289,8 @@ const struct snapshot *tx_view(const struct tx *tx)
 
 struct err tx_end_call(struct tx *tx, struct err e)
 {
-    bool is_refusal = err_is(e, ERR_INVALID) || err_is(e, ERR_CONFLICT) ||
-                      err_is(e, ERR_NOT_FOUND);
+    bool is_refusal =
+        err_is(e, ERR_INVALID) || err_is(e, ERR_CONFLICT) || err_is(e, ERR_NOT_FOUND);
     if (failed(e) && !is_refusal && !failed(tx->broken))
         tx->broken = e;
     return e;

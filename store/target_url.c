@@ -1,8 +1,8 @@
 #include "store/target_url.h"
 
-#include <stdio.h>
-
 #include "store/host_name.h"
+
+#include <stdio.h>
 
 static const char out_of_memory[] = "there is not enough memory to check it";
 
@@ -59,7 +59,8 @@ static const char *split_port(struct str authority, struct str *ret_host, struct
         return NULL;
     }
     if (str_index(*ret_port, ':') != ret_port->len)
-        return "has too many colons; an IPv6 address stands in brackets, such as http://[::1]:8080";
+        return "has too many colons; an IPv6 address stands in brackets, such as "
+               "http://[::1]:8080";
     return str_is_empty(*ret_port) ? "has no port after its \":\"" : NULL;
 }
 
@@ -122,7 +123,8 @@ static const char *parse_http(struct arena *a, struct str rest, struct target *t
     const char *words = check_origin(authority, str_skip(rest, end));
     if (words == NULL)
         words = split_port(authority, &t->host, &port);
-    if (words == NULL && str_starts(t->host, STR("[")) && str_index(t->host, ':') == t->host.len)
+    if (words == NULL && str_starts(t->host, STR("[")) &&
+        str_index(t->host, ':') == t->host.len)
         words = "has brackets around something that is no IPv6 address";
     if (words == NULL)
         words = host_name_check_target(a, &t->host);
@@ -131,8 +133,9 @@ static const char *parse_http(struct arena *a, struct str rest, struct target *t
     if (words != NULL)
         return words;
     t->host_kind = target_host_of(t->host);
+    t->host = arena_dup(a, t->host); /* terminated, as model.h promises */
     t->url = print_url(a, t, port.len > 0);
-    return t->url.p == NULL ? out_of_memory : NULL;
+    return t->host.p == NULL || t->url.p == NULL ? out_of_memory : NULL;
 }
 
 static bool has_scheme(struct str url, struct str scheme)

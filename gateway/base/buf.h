@@ -49,6 +49,7 @@ void buf_clear(struct buf *b);
 void buf_release(struct buf *b);
 
 struct err buf_append(struct buf *b, struct str bytes);
+/* Needs room for one byte more than the text: the terminator that vsnprintf writes. */
 struct err buf_append_fmt(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* Room for at least want bytes at the tail, to be filled in place; *ret_room may be larger.

@@ -79,7 +79,7 @@
 #define ADMIN_HEAD_MAX_BYTES   (32 * KIB) /* request head, per connection */
 #define ADMIN_FIELDS_MAX       64         /* fields of a head; query parameters */
 #define ADMIN_DISCARD_MAX_BYTES                                                                \
-    (16 * MIB) /* of a refused body, read so that the answer arrives */
+    (256 * MIB) /* of a refused body, read so that the answer arrives */
 #define ADMIN_REPLY_MAX_BYTES (1024 * MIB) /* 100,000 routes as text, with room */
 #define ADMIN_ARENA_BYTES     (8 * KIB)    /* first block of a request */
 #define ADMIN_ARENA_MAX_BYTES (64 * MIB)   /* a sorted list of 1,000,000 objects */

@@ -103,7 +103,8 @@ static void put_fmt(struct line *l, const char *fmt, ...)
         put(l, str_make(text, (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1));
 }
 
-/* Length of the well-formed UTF-8 sequence at the head of s, 0 if there is none (RFC 3629). */
+/* Length of the well-formed UTF-8 sequence at the head of s, 0 if there is none (RFC 3629 4).
+ * The C1 controls, which some terminals obey in UTF-8 too, count as malformed. */
 static size_t utf8_len(struct str s)
 {
     unsigned char c = (unsigned char)s.p[0];
@@ -118,7 +119,13 @@ static size_t utf8_len(struct str s)
         if (((unsigned char)s.p[i] & 0xc0) != 0x80)
             return 0;
     }
-    return len;
+    unsigned char second = len > 1 ? (unsigned char)s.p[1] : 0;
+    bool is_refused = (c == 0xc2 && second < 0xa0) || /* C1 */
+                      (c == 0xe0 && second < 0xa0) ||
+                      (c == 0xf0 && second < 0x90) ||  /* overlong */
+                      (c == 0xed && second >= 0xa0) || /* surrogates */
+                      (c == 0xf4 && second >= 0x90);   /* beyond U+10FFFF */
+    return is_refused ? 0 : len;
 }
 
 /* What came from outside cannot break a line or a terminal: control bytes and broken UTF-8 are
@@ -126,7 +133,7 @@ static size_t utf8_len(struct str s)
 static void put_quoted(struct line *l, struct str s)
 {
     put(l, STR("\""));
-    while (s.len > 0) {
+    while (s.len > 0 && !l->is_cut) {
         size_t n = utf8_len(s);
         unsigned char c = (unsigned char)s.p[0];
         if (n == 0 || c < 0x20 || c == 0x7f) {

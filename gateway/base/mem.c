@@ -23,9 +23,10 @@ static bool is_faulted(void)
 
 void *mem_alloc(size_t count, size_t size)
 {
-    if (is_faulted())
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes) || is_faulted())
         return NULL;
-    return calloc(count, size);
+    return calloc(1, bytes);
 }
 
 void *mem_resize(void *p, size_t bytes)

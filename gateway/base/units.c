@@ -106,9 +106,10 @@ void units_format_time(int64_t at, char out[UNITS_TIME_MAX])
 void units_format_time_ms(int64_t ms, char out[UNITS_TIME_MAX])
 {
     struct tm tm;
-    split_time(ms / 1000, &tm);
+    int64_t seconds = ms / 1000 - (ms % 1000 < 0); /* rounded down, before 1970 too */
+    split_time(seconds, &tm);
     size_t len = strftime(out, UNITS_TIME_MAX, "%Y-%m-%dT%H:%M:%S", &tm);
-    (void)snprintf(out + len, UNITS_TIME_MAX - len, ".%03dZ", (int)(ms % 1000));
+    (void)snprintf(out + len, UNITS_TIME_MAX - len, ".%03dZ", (int)(ms - seconds * 1000));
 }
 
 void units_format_http_date(int64_t at, char out[UNITS_HTTP_DATE_MAX])
@@ -182,9 +183,11 @@ static bool match(struct str s, struct str picture, struct fields *f)
 
 static struct err fields_to_time(const struct fields *f, int64_t *ret_at)
 {
-    static const int days[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    if (f->month < 1 || f->month > 12 || f->day < 1 || f->day > days[f->month - 1] ||
-        f->hour > 23 || f->minute > 59 || f->second > 60)
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool is_leap = f->year % 4 == 0 && (f->year % 100 != 0 || f->year % 400 == 0);
+    if (f->month < 1 || f->month > 12 || f->day < 1 ||
+        f->day > days[f->month - 1] + (f->month == 2 && is_leap) || f->hour > 23 ||
+        f->minute > 59 || f->second > 60)
         return fail(ERR_SYNTAX, 0);
     struct tm tm = {.tm_year = f->year - 1900,
                     .tm_mon = f->month - 1,
@@ -205,7 +208,7 @@ static struct err parse_offset(struct str s, int64_t *ret_seconds)
     }
     struct fields f;
     if (s.len != 6 || (s.p[0] != '+' && s.p[0] != '-') ||
-        !match(str_skip(s, 1), STR("hh:mm"), &f))
+        !match(str_skip(s, 1), STR("hh:mm"), &f) || f.hour > 23 || f.minute > 59)
         return fail(ERR_SYNTAX, 0);
     int64_t seconds = (int64_t)f.hour * 3600 + (int64_t)f.minute * 60;
     *ret_seconds = s.p[0] == '-' ? -seconds : seconds;
@@ -240,9 +243,12 @@ struct err units_parse_http_date(struct str s, int64_t *ret_at)
     struct fields f;
     if (str_split(s, ',', &day, &rest)) {
         rest = str_trim(rest);
-        if (rest.len == 24 && match(rest, STR("DD NNN YYYY hh:mm:ss GMT"), &f))
+        if (!str_ends(rest, STR(" GMT")))
+            return fail(ERR_SYNTAX, 0);
+        rest.len -= 4;
+        if (rest.len == 20 && match(rest, STR("DD NNN YYYY hh:mm:ss"), &f))
             return fields_to_time(&f, ret_at);
-        if (rest.len == 22 && match(rest, STR("DD-NNN-YY hh:mm:ss GMT"), &f)) {
+        if (rest.len == 18 && match(rest, STR("DD-NNN-YY hh:mm:ss"), &f)) {
             /* RFC 9110 5.6.7: a two-digit year is the past unless that is over 50 years ago. */
             f.year += f.year < 70 ? 2000 : 1900;
             return fields_to_time(&f, ret_at);

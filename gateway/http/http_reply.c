@@ -51,7 +51,8 @@ static unsigned read_weight(struct str parameters)
     return 1000;
 }
 
-/* The weight that the most specific matching range of an Accept value gives the type. */
+/* How much an Accept value wants the type: the weight of the most specific range that matches it;
+ * of equal weights the more specific range counts more (JSON by name before HTML by "anything"). */
 static unsigned weigh(struct str accept, struct str type)
 {
     size_t slash = str_index(type, '/');
@@ -75,7 +76,7 @@ static unsigned weigh(struct str accept, struct str type)
             weight = read_weight(parameters);
         }
     }
-    return weight;
+    return weight == 0 ? 0 : weight * 4 + (unsigned)specificity;
 }
 
 /* Browsers get pages; JSON is for those who want it more. */
