@@ -10,6 +10,13 @@
 
 enum { ACCESS_LINE_MAX_BYTES = 16 * 1024, ACCESS_TEXT_MAX_BYTES = 4096 };
 
+static const struct str ended_names[] = {
+    [ENDED_DONE] = STR_LIT("done"),
+    [ENDED_BY_CLIENT] = STR_LIT("client"),
+    [ENDED_BY_TARGET] = STR_LIT("target"),
+    [ENDED_BY_GATEWAY] = STR_LIT("gateway"),
+};
+
 struct access_log {
     struct log_writer *writer;
     int channel;
@@ -110,7 +117,7 @@ static void write_json(struct line *l, const char *time, const struct access_lin
     }
     put_member(l, STR(",\"route\":"), a->route);
     put_member(l, STR(",\"target\":"), a->target);
-    put_member(l, STR(",\"ended_by\":"), str_from(a->ended_by));
+    put_member(l, STR(",\"ended_by\":"), ended_names[a->ended_by]);
     if (failed(a->error))
         put_member(l, STR(",\"error\":"), str_from(a->error.kind->name));
     put_member(l, STR(",\"request_id\":"), a->request_id);

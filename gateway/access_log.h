@@ -15,6 +15,9 @@
 
 struct access_log;
 
+/* Who ended the exchange. */
+enum ended_by { ENDED_DONE, ENDED_BY_CLIENT, ENDED_BY_TARGET, ENDED_BY_GATEWAY };
+
 struct access_line {
     struct str client;
     struct str method;
@@ -31,8 +34,8 @@ struct access_line {
     struct str route;
     struct str target;
     unsigned tries;
-    struct err error;     /* OK: ended as it should */
-    const char *ended_by; /* "done", "client", "target", "gateway" */
+    struct err error; /* OK: ended as it should */
+    enum ended_by ended_by;
     struct str request_id;
 };
 

@@ -218,18 +218,32 @@ static void on_read_on(struct deferred *d)
 
 /* ---- writing ---- */
 
+/* A peer that stops reading may have said why before it did: an early answer is still read; its end
+ * or error is then the link's. */
+static void give_up_output(struct link *l, struct err e)
+{
+    l->priv.is_output_over = true;
+    buf_clear(&l->out);
+    if (can_read(l))
+        link_read_soon(l);
+    else
+        report(l, e);
+}
+
 static void flush(struct link *l)
 {
     size_t sent = 0;
     struct err e = OK;
-    bool had_bytes = !link_is_flushed(l);
+    if (l->priv.is_output_over)
+        buf_clear(&l->out);
+    bool had_bytes = !link_is_flushed(l) && !l->priv.is_output_over;
     if (had_bytes)
         e = transport_write(&l->transport, buf_view(&l->out), &sent);
     buf_consume(&l->out, sent);
     if (buf_len(&l->out) == 0)
         buf_release(&l->out);
     if (failed(e) && !err_is(e, ERR_AGAIN)) {
-        report(l, e);
+        give_up_output(l, e);
         return;
     }
     if (sent > 0)
@@ -290,7 +304,7 @@ static void on_ready(struct watch *w, uint32_t events)
         l->priv.events->on_open(l);
         if (link_is_closed(l))
             return;
-    } else if ((events & EPOLLERR) != 0) {
+    } else if ((events & EPOLLERR) != 0 && !can_read(l)) {
         struct err e = connect_done(l); /* SO_ERROR: the connection was reset */
         if (failed(e)) {
             report(l, e);

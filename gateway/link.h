@@ -51,6 +51,7 @@ struct link {
         enum link_state state;
         bool is_paused;
         bool is_input_over;   /* EOF or an error: nothing more will be read */
+        bool is_output_over;  /* a write failed: what is queued is dropped */
         bool is_half_closing; /* FIN goes out when the queue is empty */
         bool is_discarding;   /* input is read and dropped */
         bool is_feeding;      /* inside the codec: closing must wait */

@@ -33,7 +33,7 @@ static inline size_t buf_len(const struct buf *b)
 /* Valid until the next call that is not buf_len, buf_view or buf_consume. */
 static inline struct str buf_view(const struct buf *b)
 {
-    return str_make(b->priv.base + b->priv.head, buf_len(b));
+    return b->priv.base == NULL ? STR_NONE : str_make(b->priv.base + b->priv.head, buf_len(b));
 }
 
 /* How many bytes may still be appended before the ceiling. */

@@ -40,16 +40,26 @@ struct err json_read(struct str text, json_t **ret_doc)
     return OK;
 }
 
+struct writer {
+    struct buf *out;
+    struct err first; /* failure; jansson forgets some of those it is told about */
+};
+
 static int append_chunk(const char *p, size_t len, void *arg)
 {
-    return failed(buf_append(arg, str_make(p, len))) ? -1 : 0;
+    struct writer *w = arg;
+    if (!failed(w->first))
+        w->first = buf_append(w->out, str_make(p, len));
+    return failed(w->first) ? -1 : 0;
 }
 
 static struct err write_with(const json_t *doc, struct buf *out, size_t flags)
 {
-    if (json_dump_callback(doc, append_chunk, out, flags | JSON_ENCODE_ANY) != 0)
-        return fail(ERR_MEMORY, 0);
-    return OK;
+    struct writer w = {.out = out, .first = OK};
+    int code = json_dump_callback(doc, append_chunk, &w, flags | JSON_ENCODE_ANY);
+    if (failed(w.first))
+        return w.first;
+    return code == 0 ? OK : fail(ERR_MEMORY, 0);
 }
 
 struct err json_write(const json_t *doc, struct buf *out)

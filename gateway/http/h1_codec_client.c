@@ -135,15 +135,17 @@ static struct err as_target(struct err e)
                 e.detail);
 }
 
-/* has_more: bytes stand behind the response. */
+/* has_more: bytes stand behind the response. On a connection that goes on they are an error,
+ * and whoever hears of the end already sees that it does not; on one that ends they are
+ * dropped. */
 static struct err end_response(struct client *k, bool has_more,
                                const struct http_fields *trailers)
 {
-    bool is_dropping = k->is_last;
     /* RFC 9112 9.3: after an early answer the rest of the request would have to be sent
      * first. */
-    k->is_last |= has_more || !h1_writer_is_complete(&k->writer);
-    k->phase = is_dropping || (k->is_last && !has_more) ? PHASE_OVER : PHASE_IDLE;
+    k->is_last |= !h1_writer_is_complete(&k->writer);
+    k->phase = k->is_last ? PHASE_OVER : PHASE_IDLE;
+    k->is_last |= has_more;
     if (h1_writer_is_complete(&k->writer))
         k->writer.state = H1_WRITER_DONE;
     k->arena = NULL;

@@ -187,8 +187,8 @@ static struct err feed_eof(struct codec *c)
     s->phase = PHASE_OVER;
     if (phase == PHASE_TUNNEL)
         return s->options.events->on_end(s->options.arg, s->id, NULL);
-    return phase == PHASE_BODY || h1_input_is_partial(&s->input) ? fail(ERR_CLIENT_GONE, 0)
-                                                                 : OK;
+    bool is_in_unit = phase != PHASE_OVER && h1_input_is_partial(&s->input);
+    return phase == PHASE_BODY || is_in_unit ? fail(ERR_CLIENT_GONE, 0) : OK;
 }
 
 /* ---- send ---- */

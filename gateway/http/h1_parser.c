@@ -15,38 +15,39 @@ enum {
     SIZE_DIGITS_MAX = 15, /* of a chunk: always below 2^60 */
 };
 
-static inline uint64_t load8(const char *p)
+typedef uint8_t bytes16 __attribute__((vector_size(16)));
+
+/* Index of the first byte that is marked with 0xff; at least one is. */
+static inline size_t first_marked(const uint64_t marks[2])
 {
-    uint64_t word;
-    memcpy(&word, p, sizeof(word));
-    return le64toh(word);
+    if (marks[0] != 0)
+        return (size_t)__builtin_ctzll(le64toh(marks[0])) / 8;
+    return 8 + (size_t)__builtin_ctzll(le64toh(marks[1])) / 8;
 }
 
-/* Bit 7 of each byte that is a control; bytes above the first such one may be marked in
- * error. */
-static inline uint64_t controls(uint64_t word)
+static inline bool is_control(char c)
 {
-    const uint64_t ones = 0x0101010101010101;
-    uint64_t below_space = (word - ones * 0x20) & ~word;
-    uint64_t delete = word ^ ones * 0x7f;
-    delete = (delete - ones) & ~delete;
-    return (below_space | delete) & ones * 0x80;
+    return (unsigned char)c < 0x20 || c == 0x7f;
 }
 
 /* Index of the first control byte from `at` on, or end. */
 static inline size_t find_control(const char *p, size_t at, size_t end)
 {
-    for (; at + 8 <= end; at += 8) {
-        uint64_t hits = controls(load8(p + at));
-        if (hits != 0)
-            return at + (size_t)__builtin_ctzll(hits) / 8;
+    for (; at + sizeof(bytes16) <= end; at += sizeof(bytes16)) {
+        bytes16 bytes;
+        uint64_t marks[2];
+        memcpy(&bytes, p + at, sizeof(bytes));
+        bytes = (bytes16)(bytes < 0x20) | (bytes16)(bytes == 0x7f);
+        memcpy(marks, &bytes, sizeof(marks));
+        if ((marks[0] | marks[1]) != 0)
+            return at + first_marked(marks);
     }
-    while (at < end && (unsigned char)p[at] >= 0x20 && p[at] != 0x7f)
+    while (at < end && !is_control(p[at]))
         at++;
     return at;
 }
 
-/* How far the search may look before the block is too large. */
+/* How far the search may look before the block, or its first line, is too large. */
 static size_t window_of(const struct h1_scan *scan, const struct h1_limits *limits)
 {
     bool is_first_line = scan->lines == 0 && limits->first_line_max_bytes > 0;
@@ -55,42 +56,63 @@ static size_t window_of(const struct h1_scan *scan, const struct h1_limits *limi
     return limits->block_max_bytes;
 }
 
-static struct err pass_limit(const struct h1_scan *scan, const struct h1_limits *limits)
+/* The bytes end in the middle of a line. */
+static struct err wait_for_more(const struct h1_scan *scan, const struct h1_limits *limits,
+                                struct str bytes)
 {
+    if (bytes.len < window_of(scan, limits))
+        return OK;
     bool is_first_line = scan->lines == 0 && limits->first_line_max_bytes > 0;
     return fail(is_first_line ? ERR_URI_TOO_LONG : ERR_HEAD_TOO_LARGE, 0);
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* From scan->at to the end of the line or of the bytes: *ret_end is the CR of its CRLF, or where to
+ * go on when there is more. */
+static struct err scan_line(const char *p, size_t at, size_t end, size_t *ret_end)
+{
+    bool is_start = at == 0 || p[at - 1] == '\n';
+    /* RFC 9112 5.2: a folded line means one thing here and another at the next hop. */
+    if (is_start && at < end && (p[at] == ' ' || p[at] == '\t'))
+        return fail(ERR_BAD_REQUEST, 0);
+    at = find_control(p, at, end);
+    while (at < end && p[at] == '\t')
+        at = find_control(p, at + 1, end);
+    *ret_end = at;
+    if (at >= end)
+        return OK;
+    /* RFC 9112 2.2: neither a CR nor an LF alone ends a line. */
+    if (p[at] != '\r' || (at + 1 < end && p[at + 1] != '\n'))
+        return fail(ERR_BAD_REQUEST, 0);
+    return OK;
 }
 
 struct err h1_parser_scan(struct h1_scan *scan, struct str bytes,
                           const struct h1_limits *limits, size_t *ret_len)
 {
-    const char *p = bytes.p;
+    size_t end = smaller(bytes.len, window_of(scan, limits));
     for (;;) {
-        size_t window = window_of(scan, limits);
-        size_t end = bytes.len < window ? bytes.len : window;
-        bool is_line_start = scan->at == 0 || p[scan->at - 1] == '\n';
-        /* RFC 9112 5.2: a folded line means one thing here and another at the next hop. */
-        if (is_line_start && scan->at < end && (p[scan->at] == ' ' || p[scan->at] == '\t'))
-            return fail(ERR_BAD_REQUEST, 0);
-        size_t at = find_control(p, scan->at, end);
-        while (at < end && p[at] == '\t')
-            at = find_control(p, at + 1, end);
-        bool is_empty = is_line_start && at == scan->at;
-        /* A line's start must be seen again as such; anything else need not be seen again. */
-        if (at >= end || (p[at] == '\r' && at + 1 >= end)) {
+        size_t at;
+        bool was_start = scan->at == 0 || bytes.p[scan->at - 1] == '\n';
+        TRY(scan_line(bytes.p, scan->at, end, &at));
+        bool is_empty = was_start && at == scan->at;
+        if (at + 1 >= end) {
             scan->at = at;
             *ret_len = 0;
-            return end == window ? pass_limit(scan, limits) : OK;
+            return wait_for_more(scan, limits, bytes);
         }
-        /* RFC 9112 2.2: neither a CR nor an LF alone ends a line. */
-        if (p[at] != '\r' || p[at + 1] != '\n')
-            return fail(ERR_BAD_REQUEST, 0);
         scan->at = at + 2;
         if (is_empty) {
             *ret_len = scan->at;
             return OK;
         }
-        if (++scan->lines > HEAD_FIELDS_MAX + 1)
+        if (++scan->lines == 1)
+            end = smaller(bytes.len, window_of(scan, limits));
+        if (scan->lines > HEAD_FIELDS_MAX + 1)
             return fail(ERR_HEAD_TOO_LARGE, 0);
     }
 }
@@ -159,16 +181,36 @@ struct err h1_parser_status_line(struct str block, struct h1_status_line *ret_li
     return OK;
 }
 
+/* The first colon from p on, or end. */
+static inline const char *find_colon(const char *p, const char *end)
+{
+    const uint64_t ones = 0x0101010101010101;
+    for (; end - p >= 8; p += 8) {
+        uint64_t word;
+        memcpy(&word, p, sizeof(word));
+        word = le64toh(word) ^ ones * ':';
+        word = (word - ones) & ~word & ones * 0x80;
+        if (word != 0)
+            return p + __builtin_ctzll(word) / 8;
+    }
+    while (p < end && *p != ':')
+        p++;
+    return p;
+}
+
 /* One line at p, which ends before end; returns the line behind it, or NULL. */
 static const char *read_field(const char *p, const char *end, struct http_field *ret_field)
 {
-    /* RFC 9112 5.1: no space between name and colon; a name is not empty. */
-    const char *name_end = skip_class(p, HTTP_SYNTAX_TOKEN);
-    if (name_end == p || *name_end != ':')
+    const char *colon = find_colon(p, end);
+    if (colon == end)
         return NULL;
-    ret_field->name = str_make(p, (size_t)(name_end - p));
+    ret_field->name = str_make(p, (size_t)(colon - p));
     ret_field->id = http_field_id_of(ret_field->name);
-    const char *value = name_end + 1;
+    /* RFC 9112 5.1: no space between name and colon; a name is not empty. Known names are
+     * tokens; a colon of a later line makes a name with a CR in it, which is none. */
+    if (ret_field->id == HTTP_FIELD_OTHER && !http_syntax_is_token(ret_field->name))
+        return NULL;
+    const char *value = colon + 1;
     while (*value == ' ' || *value == '\t')
         value++;
     const char *cr = memchr(value, '\r', (size_t)(end - value));

@@ -13,29 +13,33 @@ static const struct {
 } rows[HTTP_FIELD_COUNT] = {
 #define HTTP_FIELD(id, field_name, field_flags)                                                \
     [HTTP_FIELD_##id] = {.name = STR_LIT(field_name), .flags = (field_flags)},
-#define HTTP_FIELD_LENGTH(bytes, first)
+#define HTTP_FIELD_LENGTH(bytes, first, last)
 #include "gateway/http/http_field_names.def"
 #undef HTTP_FIELD_LENGTH
 #undef HTTP_FIELD
 };
 
-/* By length of name; 0 (HTTP_FIELD_OTHER): no row has it. */
-static const uint8_t first_of_length[] = {
+/* By length of name: its rows; {0, 0} (HTTP_FIELD_OTHER) if there are none. */
+static const struct {
+    uint8_t first;
+    uint8_t last;
+} of_length[] = {
 #define HTTP_FIELD(id, name, flags)
-#define HTTP_FIELD_LENGTH(bytes, first) [bytes] = HTTP_FIELD_##first,
+#define HTTP_FIELD_LENGTH(bytes, from, to)                                                     \
+    [bytes] = {.first = HTTP_FIELD_##from, .last = HTTP_FIELD_##to},
 #include "gateway/http/http_field_names.def"
 #undef HTTP_FIELD_LENGTH
 #undef HTTP_FIELD
 };
 
-#define HTTP_FIELD_LENGTH(bytes, first)
+#define HTTP_FIELD_LENGTH(bytes, first, last)
 #define HTTP_FIELD(id, name, flags)                                                            \
     _Static_assert(sizeof(name) > 2 && sizeof(name) - 1 <= NAME_MAX_BYTES,                     \
                    "names of 2 bytes and more, and the longest is said");
 #include "gateway/http/http_field_names.def"
 #undef HTTP_FIELD_LENGTH
 #undef HTTP_FIELD
-_Static_assert(ARRAY_LEN(first_of_length) == NAME_MAX_BYTES + 1, "each length has its line");
+_Static_assert(ARRAY_LEN(of_length) == NAME_MAX_BYTES + 1, "each length has its line");
 _Static_assert(HTTP_FIELD_COUNT < UINT8_MAX, "ids fit a byte");
 
 static inline uint64_t load8(const char *p)
@@ -59,33 +63,36 @@ static inline uint64_t differs(uint64_t name, uint64_t known)
     return (name ^ known) & ~((known & 0x4040404040404040) >> 1);
 }
 
-/* Both have len bytes; loads overlap instead of stopping short. */
-static inline bool is_known_as(const char *name, const char *known, size_t len)
+/* The last eight bytes of a name; all of it, some bytes twice, if there are fewer. */
+static inline uint64_t load_end(const char *p, size_t len)
 {
-    if (len >= 8) {
-        uint64_t diff = differs(load8(name + len - 8), load8(known + len - 8));
-        for (size_t i = 0; i + 8 < len; i += 8)
-            diff |= differs(load8(name + i), load8(known + i));
-        return diff == 0;
-    }
+    if (len >= 8)
+        return load8(p + len - 8);
     if (len >= 4)
-        return (differs(load4(name), load4(known)) |
-                differs(load4(name + len - 4), load4(known + len - 4))) == 0;
-    uint64_t diff = 0;
+        return load4(p) | (uint64_t)load4(p + len - 4) << 32;
+    uint64_t word = 0;
     for (size_t i = 0; i < len; i++)
-        diff |= differs((unsigned char)name[i], (unsigned char)known[i]);
+        word = word << 8 | (unsigned char)p[i];
+    return word;
+}
+
+/* What load_end has not seen. */
+static inline bool begins_as(const char *name, const char *known, size_t len)
+{
+    uint64_t diff = 0;
+    for (size_t i = 0; i + 8 < len; i += 8)
+        diff |= differs(load8(name + i), load8(known + i));
     return diff == 0;
 }
 
 enum http_field_id http_field_id_of(struct str name)
 {
-    if (name.len >= ARRAY_LEN(first_of_length))
+    if (name.len >= ARRAY_LEN(of_length) || of_length[name.len].first == HTTP_FIELD_OTHER)
         return HTTP_FIELD_OTHER;
-    unsigned id = first_of_length[name.len];
-    if (id == HTTP_FIELD_OTHER)
-        return HTTP_FIELD_OTHER;
-    for (; id < HTTP_FIELD_COUNT && rows[id].name.len == name.len; id++) {
-        if (is_known_as(name.p, rows[id].name.p, name.len))
+    uint64_t end = load_end(name.p, name.len);
+    for (unsigned id = of_length[name.len].first; id <= of_length[name.len].last; id++) {
+        const char *known = rows[id].name.p;
+        if (differs(end, load_end(known, name.len)) == 0 && begins_as(name.p, known, name.len))
             return (enum http_field_id)id;
     }
     return HTTP_FIELD_OTHER;

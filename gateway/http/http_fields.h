@@ -12,7 +12,7 @@
 enum http_field_id {
     HTTP_FIELD_OTHER,
 #define HTTP_FIELD(id, name, flags) HTTP_FIELD_##id,
-#define HTTP_FIELD_LENGTH(bytes, first)
+#define HTTP_FIELD_LENGTH(bytes, first, last)
 #include "gateway/http/http_field_names.def"
 #undef HTTP_FIELD_LENGTH
 #undef HTTP_FIELD

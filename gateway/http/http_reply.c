@@ -51,8 +51,9 @@ static unsigned read_weight(struct str parameters)
     return 1000;
 }
 
-/* How much an Accept value wants the type: the weight of the most specific range that matches it;
- * of equal weights the more specific range counts more (JSON by name before HTML by "anything"). */
+/* How much an Accept value wants the type: the weight of the most specific range that matches
+ * it; of equal weights the more specific range counts more (JSON by name before HTML by
+ * "anything"). */
 static unsigned weigh(struct str accept, struct str type)
 {
     size_t slash = str_index(type, '/');

@@ -63,7 +63,8 @@ static struct err redirect(struct arena *a, const struct http_head *request,
 /* The route that settings name for hosts nobody claims; NULL: none. */
 static const struct route *route_for_unknown(const struct snapshot *s)
 {
-    return snapshot_route_find(s, snapshot_settings(s)->unknown_host);
+    const struct route *r = snapshot_route_find(s, snapshot_settings(s)->unknown_host);
+    return r != NULL && r->is_enabled ? r : NULL;
 }
 
 struct err responder_judge(struct arena *a, const struct snapshot *s,
@@ -88,6 +89,11 @@ struct err responder_judge(struct arena *a, const struct snapshot *s,
         *ret_verdict = refuse(route, ERR_NO_ROUTE);
     } else if (!origin->is_https && route->https == ROUTE_HTTPS_REDIRECT &&
                origin->https_port != 0) {
+        /* HTTP/1.0 may come without a Host: then there is no place to send the client to. */
+        if (str_is_empty(request->host)) {
+            *ret_verdict = refuse(route, ERR_BAD_HOST);
+            return OK;
+        }
         return redirect(a, request, origin, route, ret_verdict);
     } else {
         *ret_verdict = (struct verdict){.kind = VERDICT_ROUTE, .route = route};

@@ -1,5 +1,6 @@
 #include "gateway/route/rewrite.h"
 
+#include "gateway/http/http_syntax.h"
 #include "gateway/route/route_choice.h"
 
 #include <arpa/inet.h>
@@ -43,9 +44,9 @@ static struct str without_port(struct str text)
     return text;
 }
 
-/* Walks the list from the right over trusted proxies; the first address that is none of them
- * asked. */
-static void read_forwarded_for(const struct settings *settings, struct str list,
+/* Walks one line from the right over trusted proxies; the first address that is none of them
+ * asked.  True if the whole line was trusted: the search goes on in the line before. */
+static bool read_forwarded_for(const struct settings *settings, struct str list,
                                struct client_facts *facts)
 {
     while (list.len > 0) {
@@ -55,12 +56,13 @@ static void read_forwarded_for(const struct settings *settings, struct str list,
         struct str entry = without_port(str_trim(str_skip(list, start)));
         unsigned char address[16];
         if (!read_address(entry, address))
-            return; /* not ours to interpret: what is known so far stands */
+            return false; /* not ours to interpret: what is known so far stands */
         facts->address = entry;
         if (!is_trusted(settings, address))
-            return;
+            return false;
         list.len = start > 0 ? start - 1 : 0;
     }
+    return true;
 }
 
 void rewrite_client_facts(const struct settings *settings, const unsigned char peer[16],
@@ -72,17 +74,18 @@ void rewrite_client_facts(const struct settings *settings, const unsigned char p
         return;
     /* Several lines are one list (RFC 9110 5.3): the last line is the right-most part. */
     const struct http_fields *f = &request->fields;
-    for (size_t i = f->count; i > 0; i--) {
-        if (f->items[i - 1].id == HTTP_FIELD_X_FORWARDED_FOR) {
-            read_forwarded_for(settings, f->items[i - 1].value, facts);
-            break;
-        }
+    bool goes_on = true;
+    for (size_t i = f->count; i > 0 && goes_on; i--) {
+        if (f->items[i - 1].id == HTTP_FIELD_X_FORWARDED_FOR)
+            goes_on = read_forwarded_for(settings, f->items[i - 1].value, facts);
     }
     const struct http_field *proto = http_fields_find(f, HTTP_FIELD_X_FORWARDED_PROTO);
     if (proto != NULL)
         facts->is_https = str_eq_nocase(str_trim(proto->value), https_name);
+    /* A proxy may pass on what its own client sent: only what can be an authority is believed. */
     const struct http_field *host = http_fields_find(f, HTTP_FIELD_X_FORWARDED_HOST);
-    if (host != NULL && host->value.len > 0)
+    struct http_authority authority;
+    if (host != NULL && !failed(http_syntax_authority(host->value, &authority)))
         facts->host = host->value;
 }
 

@@ -1,0 +1,92 @@
+/* exchange_answer.c - answers without a target: prepared at once, sent in the deferred phase. */
+#include "gateway/exchange_state.h"
+#include "gateway/http/http_reply.h"
+
+#include "gateway/base/metrics.h"
+
+/* Writes a whole answer to the client.  Without the rest of the request the connection ends
+ * with it. */
+struct err exchange_send_answer(struct exchange *x)
+{
+    struct http_head *head = &x->answer;
+    struct str body = x->answer_body;
+    struct link *client = conn_link(x->conn);
+    bool is_head_only = str_eq(x->request.method, STR("HEAD"));
+    if (x->inbound != FLOW_DONE)
+        codec_refuse_reuse(client->codec);
+    TRY(http_fields_add_id(&head->fields, x->arena, HTTP_FIELD_DATE, worker_date(x->worker)));
+    TRY(codec_send_head(client->codec, x->id, head, false));
+    if (!is_head_only && body.len > 0) {
+        TRY(codec_send_body(client->codec, x->id, body));
+        x->out_bytes += body.len;
+    }
+    TRY(codec_send_end(client->codec, x->id, NULL));
+    x->status = head->status;
+    x->outbound = FLOW_DONE;
+    link_flush_soon(client);
+    return OK;
+}
+
+void exchange_answer(struct exchange *x, const struct http_head *head, struct str body)
+{
+    x->answer = *head;
+    x->answer_body = body;
+    x->step = STEP_ANSWER;
+    loop_defer(x->worker->loop, &x->work);
+}
+
+void exchange_answer_challenge(struct exchange *x, struct str body)
+{
+    /* RFC 8555 8.3; one request per connection, so that a CA's client has nothing to be
+     * confused by. */
+    struct http_head head = {.status = 200, .body = HTTP_BODY_LENGTH, .body_bytes = body.len};
+    codec_refuse_reuse(conn_link(x->conn)->codec);
+    metric_add(METRIC_CHALLENGES_ANSWERED, 1);
+    struct err e =
+        http_fields_add(&head.fields, x->arena, STR("Content-Type"), STR("text/plain"));
+    if (failed(e))
+        exchange_give_up(x, e);
+    else
+        exchange_answer(x, &head, body);
+}
+
+void exchange_answer_redirect(struct exchange *x, struct str location)
+{
+    struct http_head head;
+    struct err e = http_reply_redirect(x->arena, 308, location, &head);
+    if (failed(e))
+        exchange_give_up(x, e);
+    else
+        exchange_answer(x, &head, STR_NONE);
+}
+
+static bool is_target_kind(const struct err_kind *kind)
+{
+    return kind->status == 502 || kind->status == 504 || kind == ERR_NO_TARGET;
+}
+
+void exchange_give_up(struct exchange *x, struct err e)
+{
+    if (exchange_is_over(x))
+        return;
+    x->error = e;
+    if (x->ended_by == ENDED_DONE)
+        x->ended_by = is_target_kind(e.kind) ? ENDED_BY_TARGET : ENDED_BY_GATEWAY;
+    exchange_report_failure(x);
+    if (x->target_conn != NULL) {
+        target_conn_abandon(x->target_conn);
+        x->target_conn = NULL;
+    }
+    if (x->conn == NULL || x->outbound != FLOW_HEAD || e.kind->status == 0) {
+        exchange_finish_soon(x);
+        return;
+    }
+    struct http_head head;
+    struct str body;
+    struct err made = http_reply_error(x->arena, e.kind->status, &x->request,
+                                       exchange_request_id(x), &head, &body);
+    if (failed(made))
+        exchange_finish_soon(x);
+    else
+        exchange_answer(x, &head, body);
+}

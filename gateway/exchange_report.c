@@ -1,0 +1,75 @@
+#include "gateway/exchange_state.h"
+#include "gateway/request_id.h"
+#include "store/error_text.h"
+
+#include "gateway/base/clock.h"
+#include "gateway/base/metrics.h"
+
+struct str exchange_request_id(struct exchange *x)
+{
+    if (x->request_id.len == 0)
+        x->request_id = request_id_make(x->arena);
+    return x->request_id;
+}
+
+static void count(const struct exchange *x)
+{
+    static const enum metric by_class[] = {METRIC_REQUESTS_CUT, METRIC_REQUESTS_1XX,
+                                           METRIC_REQUESTS_2XX, METRIC_REQUESTS_3XX,
+                                           METRIC_REQUESTS_4XX, METRIC_REQUESTS_5XX};
+    unsigned class = x->status / 100;
+    metric_add(by_class[class < ARRAY_LEN(by_class) ? class : 0], 1);
+    if (class != 0 && x->outbound != FLOW_DONE)
+        metric_add(METRIC_REQUESTS_CUT, 1);
+    metric_add(METRIC_BYTES_IN, (int64_t)x->in_bytes);
+    metric_add(METRIC_BYTES_OUT, (int64_t)x->out_bytes);
+}
+
+static uint64_t since_start(const struct exchange *x, uint64_t at_us)
+{
+    return at_us == 0 ? 0 : at_us - x->start_us;
+}
+
+static void write_access_line(struct exchange *x)
+{
+    struct access_log *log = x->worker->options.access_log;
+    if (!access_log_is_on(log))
+        return;
+    access_log_write(log, &(struct access_line){
+                              .client = x->facts.address,
+                              .method = x->request.method,
+                              .host = x->request.host,
+                              .path = x->request.path,
+                              .version = x->request.version == HTTP_1_0 ? "1.0" : "1.1",
+                              .is_tls = x->facts.is_https,
+                              .status = x->status,
+                              .in_bytes = x->in_bytes,
+                              .out_bytes = x->out_bytes,
+                              .total_us = clock_mono_us() - x->start_us,
+                              .connect_us = since_start(x, x->connected_us),
+                              .first_byte_us = since_start(x, x->first_byte_us),
+                              .route = x->route == NULL ? STR_NONE : x->route->object.id,
+                              .target = x->target == NULL ? STR_NONE : x->target->url,
+                              .tries = x->tries,
+                              .error = x->error,
+                              .ended_by = x->ended_by,
+                              .request_id = exchange_request_id(x),
+                          });
+}
+
+void exchange_report(struct exchange *x)
+{
+    count(x);
+    write_access_line(x);
+}
+
+void exchange_report_failure(struct exchange *x)
+{
+    if (!log_is_on(x->error.kind->level) || x->error.kind->level > LOG_LEVEL_WARN)
+        return;
+    log_err(x->error, "exchange_failed", KV_STR("request_id", exchange_request_id(x)),
+            KV_STR("host", x->request.host),
+            KV_STR("route", x->route == NULL ? STR_NONE : x->route->object.id),
+            KV_STR("target", x->target == NULL ? STR_NONE : x->target->url),
+            KV_STR("why", error_text(x->error, x->arena)));
+}

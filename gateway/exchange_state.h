@@ -1,0 +1,108 @@
+/* exchange_state.h - what the files of the exchange share; nobody else includes it.
+ *
+ * Purpose: exchange.c tells the story; exchange_answer.c answers without a target; exchange_target.c
+ *          hears the target and the clock; exchange_report.c says what came of it.
+ * Thread:  the worker's.
+ * Owns:    as exchange.h says. */
+#pragma once
+
+#include "gateway/access_log.h"
+#include "gateway/conn.h"
+#include "gateway/exchange.h"
+#include "gateway/link.h"
+#include "gateway/route/rewrite.h"
+#include "gateway/upstream/target_conn.h"
+
+enum step {
+#define EXCHANGE_STEP(id, fn, text) STEP_##id,
+#include "gateway/exchange_steps.def"
+#undef EXCHANGE_STEP
+    STEP_COUNT
+};
+
+/* One direction of the exchange. */
+enum flow { FLOW_HEAD, FLOW_BODY, FLOW_DONE };
+
+struct exchange {
+    struct worker *worker;
+    struct conn *conn; /* NULL: the client is gone */
+    struct arena *arena;
+    struct pin *pin;
+    uint32_t id;
+    enum step step;
+    struct timer timer;
+    struct deferred work;
+
+    struct http_head request; /* as received */
+    struct client_facts facts;
+    enum flow inbound; /* client -> target */
+    uint64_t in_bytes;
+    struct buf early;    /* body bytes not yet sent, or kept because they may be repeated */
+    bool is_early_whole; /* early holds all body bytes so far */
+
+    const struct route *route;
+    const struct target *target;
+    struct target_conn *target_conn;
+    uint32_t target_id;
+    uint64_t tried; /* targets that could not be connected to */
+    unsigned tries;
+    bool is_repeated; /* sent a second time because a kept-alive connection was dead */
+
+    enum flow outbound; /* target -> client; BODY once the final head went to the client */
+    uint64_t out_bytes;
+    unsigned status;
+    bool is_tunnel;
+    struct http_head answer; /* STEP_ANSWER: our own, with its body */
+    struct str answer_body;
+    struct err error;
+    enum ended_by ended_by;
+
+    uint64_t start_us;
+    uint64_t connected_us;
+    uint64_t first_byte_us;
+    uint64_t asked_ms; /* when the request was fully sent */
+    struct str request_id;
+};
+
+/* ---- exchange.c ---- */
+
+/* Runs steps until one waits. */
+void exchange_run(struct exchange *x);
+
+/* Ends it in the deferred phase, when neither codec is on the stack. */
+void exchange_finish_soon(struct exchange *x);
+
+/* Ends it if both directions are over. */
+void exchange_check_done(struct exchange *x);
+
+/* True if nothing that happens now changes what the client gets. */
+bool exchange_is_over(const struct exchange *x);
+
+/* ---- exchange_answer.c ---- */
+
+/* Answers in the deferred phase: in the codec's feed it would start the next request. */
+void exchange_answer(struct exchange *x, const struct http_head *head, struct str body);
+void exchange_answer_challenge(struct exchange *x, struct str body);
+void exchange_answer_redirect(struct exchange *x, struct str location);
+
+/* Writes the answer that exchange_answer was given. */
+struct err exchange_send_answer(struct exchange *x);
+
+/* Answers with an error page if no answer has begun, else leaves the answer visibly incomplete. */
+void exchange_give_up(struct exchange *x, struct err e);
+
+/* ---- exchange_target.c ---- */
+
+extern const struct target_user exchange_target_user;
+void exchange_arm_timer(struct exchange *x);
+void exchange_on_timer(struct timer *t);
+
+/* ---- exchange_report.c ---- */
+
+struct str exchange_request_id(struct exchange *x);
+
+/* Metrics and the access line, once, at the end. */
+void exchange_report(struct exchange *x);
+
+/* The reason stands in the log; the client gets a status and an id to ask about. */
+void exchange_report_failure(struct exchange *x);

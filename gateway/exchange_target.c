@@ -1,0 +1,165 @@
+/* exchange_target.c - what the target and the clock say to an exchange. */
+#include "gateway/exchange_state.h"
+#include "gateway/relay.h"
+
+#include "gateway/base/clock.h"
+
+static void on_target_ready(void *arg)
+{
+    struct exchange *x = arg;
+    x->step = STEP_SEND;
+    exchange_run(x);
+}
+
+/* Methods that may be sent twice (RFC 9110 9.2.2). */
+static bool is_idempotent(struct str method)
+{
+    static const struct str methods[] = {
+        STR_LIT("GET"),    STR_LIT("HEAD"),     STR_LIT("OPTIONS"),   STR_LIT("PUT"),
+        STR_LIT("DELETE"), STR_LIT("PROPFIND"), STR_LIT("PROPPATCH"), STR_LIT("REPORT")};
+    for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+        if (str_eq(method, methods[i]))
+            return true;
+    }
+    return false;
+}
+
+/* A kept-alive connection that the target closed just as we used it: RFC 9112 9.3.1. */
+static bool may_repeat(const struct exchange *x, bool was_reused)
+{
+    return was_reused && !x->is_repeated && x->outbound == FLOW_HEAD && x->is_early_whole &&
+           is_idempotent(x->request.method);
+}
+
+static void on_target_failed(void *arg, struct err e)
+{
+    struct exchange *x = arg;
+    bool was_connecting = x->step == STEP_CONNECT;
+    bool was_reused = target_conn_is_reused(x->target_conn);
+    x->target_conn = NULL;
+    if (exchange_is_over(x))
+        return;
+    if (was_connecting) {
+        x->tried |= 1ull << (x->target - upstream_targets(&x->route->upstream));
+        x->error = e;
+    }
+    if ((was_connecting && x->tries <= x->route->upstream.retries) ||
+        may_repeat(x, was_reused)) {
+        x->is_repeated = !was_connecting;
+        x->step = STEP_PICK;
+        exchange_run(x);
+        return;
+    }
+    exchange_give_up(x, e);
+}
+
+static void on_target_sent(void *arg)
+{
+    struct exchange *x = arg;
+    if (x->step == STEP_RELAY && x->conn != NULL)
+        relay_on_sent(conn_link(x->conn), target_conn_link(x->target_conn));
+}
+
+static struct err on_target_head(void *arg, struct http_head *head)
+{
+    struct exchange *x = arg;
+    if (exchange_is_over(x))
+        return fail(ERR_CANCELLED, 0);
+    struct link *client = conn_link(x->conn);
+    if (x->first_byte_us == 0) {
+        x->first_byte_us = clock_mono_us();
+        target_note_answer(x->target);
+    }
+    TRY(rewrite_response(x->arena, x->route, worker_date(x->worker), head));
+    if (x->worker->is_draining)
+        codec_refuse_reuse(client->codec);
+    TRY(codec_send_head(client->codec, x->id, head, false));
+    link_flush_soon(client);
+    if (http_is_interim(head))
+        return OK;
+    x->status = head->status;
+    x->outbound = FLOW_BODY;
+    if (head->status == 101) {
+        x->is_tunnel = true;
+        x->inbound = FLOW_BODY;
+        link_read_soon(client); /* the client may have spoken behind its request */
+    }
+    return OK;
+}
+
+static struct err on_target_body(void *arg, struct str bytes)
+{
+    struct exchange *x = arg;
+    if (exchange_is_over(x))
+        return fail(ERR_CANCELLED, 0);
+    x->out_bytes += bytes.len;
+    return relay_body(target_conn_link(x->target_conn), conn_link(x->conn), x->id, bytes);
+}
+
+static struct err on_target_end(void *arg, const struct http_fields *trailers)
+{
+    struct exchange *x = arg;
+    if (exchange_is_over(x))
+        return fail(ERR_CANCELLED, 0);
+    struct link *client = conn_link(x->conn);
+    if (!x->is_tunnel && x->inbound != FLOW_DONE)
+        codec_refuse_reuse(client->codec);
+    TRY(codec_send_end(client->codec, x->id, trailers));
+    if (x->is_tunnel)
+        link_half_close(client);
+    link_flush_soon(client);
+    x->outbound = FLOW_DONE;
+    exchange_check_done(x);
+    return OK;
+}
+
+const struct target_user exchange_target_user = {
+    .on_ready = on_target_ready,
+    .on_failed = on_target_failed,
+    .on_sent = on_target_sent,
+    .on_head = on_target_head,
+    .on_body = on_target_body,
+    .on_end = on_target_end,
+};
+
+/* ---- time ---- */
+
+void exchange_arm_timer(struct exchange *x)
+{
+    const struct upstream_timeouts *t = &x->route->upstream.timeouts;
+    loop_timer_set(x->worker->loop, &x->timer,
+                   t->response_ms < t->idle_ms ? t->response_ms : t->idle_ms);
+}
+
+/* Whose silence it is. */
+static struct err silence(const struct exchange *x)
+{
+    bool is_client_slow = link_queued(conn_link(x->conn)) > 0;
+    if (x->inbound == FLOW_BODY && !x->is_tunnel)
+        is_client_slow = link_queued(target_conn_link(x->target_conn)) == 0;
+    return fail(is_client_slow ? ERR_CLIENT_TIMEOUT : ERR_TARGET_TIMEOUT, 0);
+}
+
+void exchange_on_timer(struct timer *t)
+{
+    struct exchange *x = container_of(t, struct exchange, timer);
+    if (x->step != STEP_RELAY)
+        return;
+    const struct upstream_timeouts *limits = &x->route->upstream.timeouts;
+    bool is_waiting = x->inbound == FLOW_DONE && x->outbound == FLOW_HEAD;
+    uint64_t client_ms = conn_link(x->conn)->active_ms;
+    uint64_t target_ms = target_conn_link(x->target_conn)->active_ms;
+    uint64_t since_ms = is_waiting              ? x->asked_ms
+                        : client_ms > target_ms ? client_ms
+                                                : target_ms;
+    uint64_t limit_ms = is_waiting ? limits->response_ms : limits->idle_ms;
+    uint64_t gone_ms = loop_now_ms(x->worker->loop) - since_ms;
+    if (gone_ms < limit_ms) {
+        loop_timer_set(x->worker->loop, t, limit_ms - gone_ms);
+        return;
+    }
+    struct err e = silence(x);
+    if (err_is(e, ERR_TARGET_TIMEOUT))
+        target_note_failure(x->target, e);
+    exchange_give_up(x, e);
+}
