@@ -1,8 +1,10 @@
-/* account.c - account_open -> load | make_key;  account_ensure -> find_again -> create -> keep_url. */
+/* account.c - account_open -> load | make_key;  account_ensure -> find_again -> create ->
+ * keep_url. */
 #include "acme/account.h"
 
 #include "acme/jws.h"
 #include "acme/key.h"
+
 #include "gateway/base/limits.h"
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
@@ -164,7 +166,7 @@ static struct err bind_account(const struct account *acc, struct str url, struct
     struct secret hmac;
     struct err e = decode_hmac(eab->hmac, &hmac);
     if (err_is(e, ERR_SYNTAX))
-        return say(why, ERR_INVALID,
+        return say(why, ERR_ACME_SETTINGS,
                    STR("eab.hmac is not base64; type it as the CA gave it: "
                        "gatehouse acme set eab.kid=... eab.hmac=..."));
     if (!failed(e)) {
@@ -180,7 +182,7 @@ static struct err ask(struct account *acc, const struct wire_new_account *body, 
                       struct str *ret_url, struct problem *why)
 {
     const struct wire_directory *directory;
-    TRY(client_directory(acc->options.client, &directory, why));
+    TRY(client_directory(acc->options.client, a, &directory, why));
     struct buf payload;
     buf_init(&payload, ACME_BODY_MAX_BYTES);
     struct fetch_reply reply;
@@ -212,12 +214,13 @@ static struct err create(struct account *acc, struct arena *a, struct str *ret_u
                          struct problem *why)
 {
     const struct wire_directory *directory;
-    TRY(client_directory(acc->options.client, &directory, why));
+    TRY(client_directory(acc->options.client, a, &directory, why));
     const struct acme_settings *settings = acc->options.settings;
     if (directory->needs_eab && settings->eab.kid.len == 0)
-        return say(why, ERR_INVALID,
-                   STR("this CA wants an external account binding: get a key id and an HMAC key "
-                       "from it, then type: gatehouse acme set eab.kid=... eab.hmac=..."));
+        return say(
+            why, ERR_ACME_SETTINGS,
+            STR("this CA wants an external account binding: get a key id and an HMAC key "
+                "from it, then type: gatehouse acme set eab.kid=... eab.hmac=..."));
     struct buf eab;
     buf_init(&eab, ACME_BODY_MAX_BYTES);
     struct err e = bind_account(acc, directory->new_account, &eab, why);
@@ -289,11 +292,8 @@ static struct err update_contact(struct account *acc, struct arena *a, struct pr
     return e;
 }
 
-struct err account_ensure(struct account *acc, struct problem *why)
+struct err account_ensure(struct account *acc, struct arena *a, struct problem *why)
 {
-    AUTO(arena_free) struct arena *a = arena_new(16 * KIB, ACME_STEP_MAX_BYTES);
-    if (a == NULL)
-        return say(why, ERR_MEMORY, STR_NONE);
     if (acc->url.len == 0)
         TRY(register_account(acc, a, why));
     if (acc->options.is_contact_changed && !acc->is_contact_sent)

@@ -1,12 +1,13 @@
 /* account.h - our account at a CA (RFC 8555 7.3).
  *
- * Purpose: one account per directory and external binding.  Its key is stored before the CA hears of
- *          it, its address right after: whatever is lost in between, the key finds the account again.
+ * Purpose: one account per directory and external binding.  Its key is stored before the CA
+ *          hears of it, its address right after: whatever is lost in between, the key finds the
+ *          account again.
  * Thread:  the ACME thread.
  * Owns:    the key, wiped with the account.
- * Fails:   as client.h and store.h, with words in why; ERR_INVALID when the settings do not suffice;
- *          ERR_ACME_PROBLEM of class "human" when the CA has closed the account: no new one is made
- *          behind the administrator's back. */
+ * Fails:   as client.h and store.h, with words in why; ERR_ACME_SETTINGS when these do not
+ *          suffice; ERR_ACME_PROBLEM of class "human" when the CA has closed the account: no
+ *          new one is made behind the administrator's back. */
 #pragma once
 
 #include "acme/client.h"
@@ -27,8 +28,9 @@ struct err account_open(const struct account_options *o, struct account **ret_ac
 void account_free(struct account *acc);
 AUTO_DEFINE(account_free, struct account *)
 
-/* Registers it, finds it again or updates it at the CA, where that is still to be done. */
-struct err account_ensure(struct account *acc, struct problem *why);
+/* Registers it, finds it again or updates it at the CA, where that is still to be done.  The
+ * words in why live in the arena. */
+struct err account_ensure(struct account *acc, struct arena *a, struct problem *why);
 
 /* The CA says it does not know the account: the next account_ensure registers again. */
 struct err account_forget(struct account *acc);

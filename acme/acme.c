@@ -1,5 +1,16 @@
-/* acme.c - the thread: follow_snapshot -> scan (certificates become orders) -> run_orders -> sleep. */
+/* acme.c - the thread: follow_snapshot -> scan (certificates become orders) -> run_orders ->
+ * sleep. */
 #include "acme/acme.h"
+
+#include "acme/due.h"
+#include "acme/order.h"
+#include "acme/renew.h"
+
+#include "gateway/base/clock.h"
+#include "gateway/base/limits.h"
+#include "gateway/base/log.h"
+#include "gateway/base/map.h"
+#include "gateway/base/mem.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -8,15 +19,6 @@
 #include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-
-#include "acme/due.h"
-#include "acme/order.h"
-#include "acme/renew.h"
-#include "gateway/base/clock.h"
-#include "gateway/base/limits.h"
-#include "gateway/base/log.h"
-#include "gateway/base/map.h"
-#include "gateway/base/mem.h"
 
 struct acme {
     struct store *store;
@@ -109,41 +111,52 @@ static void note_renewal(struct scan *scan, const struct cert *c)
     struct cert_progress p = progress_of(c);
     p.next = (struct cert_next){
         .what = STR("renew"),
-        .at = due_renewal_at(c, scan->now_at),
+        .at = due_renewal_at(c),
         .why = str_from(renew_why(c->facts.not_before_at, c->facts.not_after_at)),
     };
     note(scan, c, &p);
 }
 
 /* Held up by something only an administrator can change: no attempt, no failure counted. */
-static void note_blocked(struct scan *scan, const struct cert *c, struct str words)
+static void note_blocked(struct scan *scan, const struct cert *c, const struct problem *why)
 {
+    struct str words = why->detail;
     if (c->next.at == 0 && str_eq(c->next.why, words))
         return;
-    struct problem why;
-    problem_set(&why, fail(ERR_UNAVAILABLE, 0), words);
-    why.title = STR("the certificate cannot be ordered yet");
     struct cert_progress p = progress_of(c);
     p.state = c->has_material ? CERT_RENEWING : CERT_PENDING;
     p.next = (struct cert_next){.what = task_of(c), .why = words};
-    p.last_error = problem_to_text(scan->arena, &why, scan->now_at,
+    p.last_error = problem_to_text(scan->arena, why, scan->now_at,
                                    snapshot_acme(scan->acme->snapshot)->directory);
     note(scan, c, &p);
     log_warn("certificate_blocked", KV_STR("certificate", c->object.id), KV_STR("why", words));
 }
 
-static bool is_troubled(const struct cert *c)
+/* The CA could not be reached for another certificate. */
+static void note_held(struct scan *scan, const struct cert *c)
 {
-    return c->source == CERT_ACME && (c->failures > 0 || c->last_error.len > 0);
+    uint64_t wait_ms = ca_held_until_ms(scan->acme->ca) - clock_mono_ms();
+    struct cert_progress p = progress_of(c);
+    p.next = (struct cert_next){.what = task_of(c),
+                                .at = scan->now_at + 1 + (int64_t)(wait_ms / 1000),
+                                .why = STR("the CA could not be reached a moment ago")};
+    note(scan, c, &p);
+    scan_by(scan->acme, p.next.at);
+}
+
+/* It failed, or waits for its first certificate: new settings may help. */
+static bool is_troubled(const struct scan *scan, const struct cert *c)
+{
+    return c->source == CERT_ACME && (c->failures > 0 || c->last_error.len > 0 ||
+                                      (!c->has_material && c->next.at > scan->now_at));
 }
 
 static void note_new_settings(struct scan *scan, const struct cert *c)
 {
     struct cert_progress p = progress_of(c);
     p.state = c->has_material ? CERT_RENEWING : CERT_PENDING;
-    p.next = (struct cert_next){.what = task_of(c),
-                                .at = scan->now_at,
-                                .why = STR("the ACME settings have changed")};
+    p.next = (struct cert_next){
+        .what = task_of(c), .at = scan->now_at, .why = STR("the ACME settings have changed")};
     p.failures = 0;
     note(scan, c, &p);
 }
@@ -170,25 +183,32 @@ static void remove_order(struct acme *a, struct order *o)
     order_free(o);
 }
 
-static struct str blocked_by(const struct acme *a)
+/* True if an administrator must do something first. */
+static bool is_blocked(const struct acme *a, struct problem *ret_why)
 {
+    struct str agree = ca_blocked_by(a->ca);
     if (!a->options.has_http_listener)
-        return STR("http-01 needs a listener for plain HTTP that the CA reaches on port 80: start "
-                   "gatehouse with --http");
-    return ca_blocked_by(a->ca);
+        problem_set(
+            ret_why, fail(ERR_ACME_SETTINGS, 0),
+            STR("http-01 needs a listener for plain HTTP that the CA reaches on port 80: "
+                "start gatehouse with --http"));
+    else if (agree.len > 0)
+        problem_set(ret_why, fail(ERR_ACME_TOS, 0), agree);
+    else
+        return false;
+    return true;
 }
 
 static void begin_order(struct scan *scan, const struct cert *c)
 {
     struct acme *a = scan->acme;
-    struct str words = blocked_by(a);
-    if (words.len > 0) {
-        note_blocked(scan, c, words);
+    struct problem why;
+    if (is_blocked(a, &why)) {
+        note_blocked(scan, c, &why);
         return;
     }
     if (is_held(a)) {
-        uint64_t wait_ms = ca_held_until_ms(a->ca) - clock_mono_ms();
-        scan_by(a, scan->now_at + 1 + (int64_t)(wait_ms / 1000));
+        note_held(scan, c);
         return;
     }
     if (a->running_count >= ACME_ORDERS_MAX)
@@ -205,7 +225,7 @@ static void begin_order(struct scan *scan, const struct cert *c)
 static void look_at(struct scan *scan, const struct cert *c)
 {
     struct acme *a = scan->acme;
-    if (a->are_settings_new && is_troubled(c)) {
+    if (a->are_settings_new && is_troubled(scan, c)) {
         note_new_settings(scan, c);
         return;
     }
@@ -278,6 +298,13 @@ static void drop(struct acme *a, struct order *o)
     a->needs_scan = true;
 }
 
+/* The next scan says in the certificate what it waits for. */
+static void forget(struct acme *a, struct order *o)
+{
+    remove_order(a, o);
+    a->needs_scan = true;
+}
+
 /* True if it is time. */
 static bool is_due(struct acme *a, const struct order *o, const struct cert *c)
 {
@@ -323,6 +350,8 @@ static void run_orders(struct acme *a)
             continue;
         if (!is_wanted(a, o, c))
             drop(a, o);
+        else if (is_held(a) && !order_is_begun(o))
+            forget(a, o);
         else if (is_due(a, o, c))
             run_order(a, o);
         else
@@ -332,11 +361,12 @@ static void run_orders(struct acme *a)
 
 /* ---- the thread ---- */
 
-static void follow_settings(struct acme *a)
+/* False: there is no CA to talk to, for want of memory. */
+static bool follow_settings(struct acme *a)
 {
     const struct acme_settings *settings = snapshot_acme(a->snapshot);
     if (a->ca != NULL && ca_settings(a->ca)->object.revision == settings->object.revision)
-        return;
+        return true;
     struct ca *ca;
     struct err e = ca_new(
         &(struct ca_options){
@@ -348,11 +378,13 @@ static void follow_settings(struct acme *a)
         &ca);
     if (failed(e)) {
         log_err(e, "acme_settings_not_used");
-        return;
+        return a->ca != NULL;
     }
     a->are_settings_new = a->ca != NULL;
     ca_free(a->ca);
     a->ca = ca;
+    a->needs_scan = true;
+    return true;
 }
 
 static void follow_snapshot(struct acme *a)
@@ -363,7 +395,6 @@ static void follow_snapshot(struct acme *a)
     snapshot_unref(a->snapshot);
     a->snapshot = newer;
     subscription_acknowledge(a->subscription, newer);
-    follow_settings(a);
     a->needs_scan = true;
 }
 
@@ -375,18 +406,29 @@ static int sleep_ms(const struct acme *a)
     if (a->wake_ms <= now_ms || a->scan_at <= now_at)
         return 0;
     uint64_t ms = a->wake_ms - now_ms;
-    if (a->scan_at - now_at < ACME_SLEEP_MAX_MS / 1000 && (uint64_t)(a->scan_at - now_at) * 1000 < ms)
+    if (a->scan_at - now_at < ACME_SLEEP_MAX_MS / 1000 &&
+        (uint64_t)(a->scan_at - now_at) * 1000 < ms)
         ms = (uint64_t)(a->scan_at - now_at) * 1000;
     return ms < ACME_SLEEP_MAX_MS ? (int)ms : ACME_SLEEP_MAX_MS;
 }
 
-static void sleep_until_due(const struct acme *a)
+static void wait_for_news(const struct acme *a, int ms)
 {
     struct pollfd watch = {.fd = a->wake_fd, .events = POLLIN};
-    if (poll(&watch, 1, sleep_ms(a)) > 0) {
+    if (poll(&watch, 1, ms) > 0) {
         eventfd_t count;
         (void)eventfd_read(a->wake_fd, &count);
     }
+}
+
+static void take_turn(struct acme *a)
+{
+    run_orders(a);
+    /* What the orders did stands in a newer snapshot: an older one would order again. */
+    follow_snapshot(a);
+    if (a->needs_scan || a->scan_at <= clock_now_at())
+        scan_certificates(a);
+    wait_for_news(a, sleep_ms(a));
 }
 
 static void *run_thread(void *arg)
@@ -395,16 +437,10 @@ static void *run_thread(void *arg)
     (void)pthread_setname_np(pthread_self(), "acme");
     while (!atomic_load(&a->is_stopping)) {
         follow_snapshot(a);
-        if (a->ca == NULL) {
-            sleep_until_due(a);
-            continue;
-        }
-        run_orders(a);
-        /* What the orders did stands in a newer snapshot: an older one would order again. */
-        follow_snapshot(a);
-        if (a->needs_scan || a->scan_at <= clock_now_at())
-            scan_certificates(a);
-        sleep_until_due(a);
+        if (follow_settings(a))
+            take_turn(a);
+        else
+            wait_for_news(a, ACME_SAVE_RETRY_MS);
     }
     return NULL;
 }

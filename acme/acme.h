@@ -1,15 +1,15 @@
 /* acme.h - keeps every managed certificate issued and fresh.
  *
- * Purpose: one thread that watches the snapshots: a certificate with source "acme" that an enabled
- *          route uses, and whose next action is due, is ordered from the CA of the settings.  The
- *          thread takes its orders from the store alone: to renew a certificate now, set its next
- *          action to now.
+ * Purpose: one thread that watches the snapshots: a certificate with source "acme" that an
+ *          enabled route uses, and whose next action is due, is ordered from the CA of the
+ *          settings.  The thread takes its orders from the store alone: to renew a certificate
+ *          now, set its next action to now.
  * Thread:  acme_start, acme_stop: the thread that composes the process.
  * Owns:    the orders under way, the connections to the CA.
- * Limits:  ACME_ORDERS_MAX orders at once; requests go out one after the other, so a CA that hangs
- *          delays other certificates (by ACME_REQUEST_LIMIT_MS at most) and nothing else.
- * Fails:   acme_start: ERR_MEMORY, ERR_IO, or what the store says.  Afterwards failures are shown in
- *          the certificates and in the log. */
+ * Limits:  ACME_ORDERS_MAX orders at once; requests go out one after the other, so a CA that
+ *          hangs delays other certificates (by ACME_REQUEST_LIMIT_MS at most) and nothing else.
+ * Fails:   acme_start: ERR_MEMORY, ERR_IO, or what the store says.  Afterwards failures are
+ *          shown in the certificates and in the log. */
 #pragma once
 
 #include "acme/fetch.h"

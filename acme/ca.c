@@ -37,11 +37,11 @@ static struct err check_terms(struct ca *ca, const struct wire_directory *direct
     if (ca->settings->tos_agreed || directory->terms.len == 0)
         return OK;
     if (ca->agree_words.p == NULL)
-        ca->agree_words =
-            arena_fmt(ca->arena,
-                      "the CA's terms of service, %.*s, must be agreed to first; to agree, type: "
-                      "gatehouse acme set tos_agreed=true",
-                      STR_ARG(directory->terms));
+        ca->agree_words = arena_fmt(
+            ca->arena,
+            "the CA's terms of service, %.*s, must be agreed to first; to agree, type: "
+            "gatehouse acme set tos_agreed=true",
+            STR_ARG(directory->terms));
     struct err e = fail(ERR_ACME_TOS, 0);
     problem_set(why, e, ca->agree_words);
     why->instance = directory->terms;
@@ -61,16 +61,16 @@ static struct err open_account(struct ca *ca, struct problem *why)
     return account_open(&options, &ca->account, why);
 }
 
-struct err ca_prepare(struct ca *ca, const struct wire_directory **ret_directory,
-                      struct problem *why)
+struct err ca_prepare(struct ca *ca, struct arena *a,
+                      const struct wire_directory **ret_directory, struct problem *why)
 {
     const struct wire_directory *directory;
-    TRY(client_directory(ca->client, &directory, why));
+    TRY(client_directory(ca->client, a, &directory, why));
     TRY(check_terms(ca, directory, why));
     TRY(open_account(ca, why));
-    TRY(account_ensure(ca->account, why));
+    TRY(account_ensure(ca->account, a, why));
     /* Registering may have read the directory again. */
-    return client_directory(ca->client, ret_directory, why);
+    return client_directory(ca->client, a, ret_directory, why);
 }
 
 struct err ca_send(struct ca *ca, struct arena *a, const struct ca_request *request,
@@ -78,7 +78,7 @@ struct err ca_send(struct ca *ca, struct arena *a, const struct ca_request *requ
 {
     const struct wire_directory *directory;
     *ret_reply = (struct fetch_reply){.status = 0};
-    TRY(ca_prepare(ca, &directory, why));
+    TRY(ca_prepare(ca, a, &directory, why));
     return client_send(ca->client, a,
                        &(struct client_post){.url = request->url,
                                              .key = account_key(ca->account),

@@ -3,7 +3,8 @@
  * Purpose: what the order machine talks to.  A change of the ACME settings makes a new one.
  * Thread:  the ACME thread.
  * Owns:    a reference on the settings, the client, the account.
- * Fails:   as client.h and account.h; ERR_ACME_TOS while the terms of service are not agreed to. */
+ * Fails:   as client.h and account.h; ERR_ACME_TOS while the terms of service are not agreed
+ *          to. */
 #pragma once
 
 #include "acme/account.h"
@@ -24,8 +25,8 @@ const struct acme_settings *ca_settings(const struct ca *ca);
 struct str ca_thumbprint(const struct ca *ca);
 
 /* Reads the directory, checks the terms, has an account.  Cheap when all that is done. */
-struct err ca_prepare(struct ca *ca, const struct wire_directory **ret_directory,
-                      struct problem *why);
+struct err ca_prepare(struct ca *ca, struct arena *a,
+                      const struct wire_directory **ret_directory, struct problem *why);
 
 struct ca_request {
     struct str url;
@@ -43,7 +44,8 @@ struct err ca_forget_account(struct ca *ca);
 /* What the administrator must do before this CA can be used; empty: nothing that we know of. */
 struct str ca_blocked_by(const struct ca *ca);
 
-/* A CA that cannot be reached is left alone for ACME_HOLD_MS, by everybody; an answer ends that. */
+/* A CA that cannot be reached is left alone for ACME_HOLD_MS, by everybody; an answer ends
+ * that. */
 void ca_hold(struct ca *ca, uint64_t now_ms);
 void ca_release(struct ca *ca);
 uint64_t ca_held_until_ms(const struct ca *ca); /* 0: not held */

@@ -1,12 +1,12 @@
 /* chain.c - chain_accept -> check_leaf -> check_links -> write_pem. */
 #include "acme/chain.h"
 
+#include "gateway/base/limits.h"
+
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
-#include "gateway/base/limits.h"
-
-static void free_stack(STACK_OF(X509) *stack)
+static void free_stack(STACK_OF(X509) * stack)
 {
     sk_X509_pop_free(stack, X509_free);
 }
@@ -65,7 +65,8 @@ static struct err check_leaf(struct arena *a, X509 *leaf, const struct chain_wan
     if ((X509_get_extended_key_usage(leaf) & XKU_SSL_SERVER) == 0)
         return refuse(why, "the certificate from the CA must not be used by a TLS server");
     if (facts.not_after_at <= wanted->now_at)
-        return refuse(why, "the certificate from the CA has already expired; is the clock right?");
+        return refuse(why,
+                      "the certificate from the CA has already expired; is the clock right?");
     if (facts.not_before_at > wanted->now_at + ACME_SKEW_MAX_S)
         return refuse(why, "the certificate from the CA is not valid yet; is the clock right?");
     return OK;
@@ -77,8 +78,9 @@ static struct err check_link(X509 *subject, X509 *issuer, struct problem *why)
     EVP_PKEY *key = X509_get0_pubkey(issuer);
     if (X509_NAME_cmp(X509_get_issuer_name(subject), X509_get_subject_name(issuer)) != 0 ||
         key == NULL || X509_verify(subject, key) != 1)
-        return refuse(why, "the chain from the CA is broken: a certificate is not signed by the "
-                           "one that follows it");
+        return refuse(why,
+                      "the chain from the CA is broken: a certificate is not signed by the "
+                      "one that follows it");
     return OK;
 }
 
@@ -87,7 +89,7 @@ static bool is_root(X509 *cert)
     return X509_NAME_cmp(X509_get_issuer_name(cert), X509_get_subject_name(cert)) == 0;
 }
 
-static struct err check_links(X509 *leaf, const STACK_OF(X509) *chain, struct problem *why)
+static struct err check_links(X509 *leaf, const STACK_OF(X509) * chain, struct problem *why)
 {
     if (sk_X509_num(chain) >= CHAIN_MAX)
         return refuse(why, "the chain from the CA is too long");
@@ -98,7 +100,7 @@ static struct err check_links(X509 *leaf, const STACK_OF(X509) *chain, struct pr
     return OK;
 }
 
-static struct err write_pem(struct arena *a, X509 *leaf, const STACK_OF(X509) *chain,
+static struct err write_pem(struct arena *a, X509 *leaf, const STACK_OF(X509) * chain,
                             struct str *ret_pem)
 {
     AUTO(free_bio) BIO *bio = BIO_new(BIO_s_mem());

@@ -1,8 +1,9 @@
 /* chain.h - may this answer of the CA be served?
  *
- * Purpose: a downloaded chain is taken only if it is one (nothing but certificates), its leaf is for
- *          our key and exactly our names, is no CA, may serve TLS, is valid now, and each signature
- *          is made by the next certificate.  A root at the end is left out: clients have it.
+ * Purpose: a downloaded chain is taken only if it is one (nothing but certificates), its leaf
+ *          is for our key and exactly our names, is no CA, may serve TLS, is valid now, and
+ *          each signature is made by the next certificate.  A root at the end is left out:
+ *          clients have it.
  * Thread:  any; pure.
  * Owns:    the chain lives in the caller's arena.
  * Limits:  CHAIN_MAX certificates, PEM_MAX_BYTES; ACME_SKEW_MAX_S into the future.

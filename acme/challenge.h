@@ -4,8 +4,8 @@
  *          /.well-known/acme-challenge/<token>.
  * Thread:  any; pure.
  * Limits:  ACME_CHALLENGE_MAX_BYTES.
- * Fails:   ERR_ACME_PROTOCOL for a token that is none: it becomes part of a path and of an answer,
- *          so only the base64url alphabet is let in; ERR_MEMORY. */
+ * Fails:   ERR_ACME_PROTOCOL for a token that is none: it becomes part of a path and of an
+ *          answer, so only the base64url alphabet is let in; ERR_MEMORY. */
 #pragma once
 
 #include "gateway/base/arena.h"

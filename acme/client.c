@@ -3,6 +3,7 @@
 
 #include "acme/jws.h"
 #include "acme/nonce_pool.h"
+
 #include "gateway/base/clock.h"
 #include "gateway/base/limits.h"
 #include "gateway/base/mem.h"
@@ -28,7 +29,8 @@ static struct err say(struct problem *why, const struct err_kind *kind, struct s
     return e;
 }
 
-/* Sends, and keeps the nonce that every answer brings, also one with an error (RFC 8555 6.5). */
+/* Sends, and keeps the nonce that every answer brings, also one with an error (RFC 8555 6.5).
+ * */
 static struct err exchange(struct client *c, struct arena *a, struct fetch_request *q,
                            struct fetch_reply *ret_reply, struct problem *why)
 {
@@ -62,35 +64,32 @@ static bool has_directory(const struct client *c)
            clock_mono_ms() - c->directory_read_ms <= ACME_DIRECTORY_MAX_MS;
 }
 
-static struct err read_directory(struct client *c, struct arena *scratch, struct problem *why)
+static struct err read_directory(struct client *c, struct arena *a, struct problem *why)
 {
     struct fetch_request q = {.method = FETCH_GET, .url = c->options.directory};
     struct fetch_reply reply;
-    TRY(exchange(c, scratch, &q, &reply, why));
+    TRY(exchange(c, a, &q, &reply, why));
 
-    AUTO(arena_free) struct arena *a = arena_new(4 * KIB, ACME_ORDER_MAX_BYTES);
-    if (a == NULL)
+    AUTO(arena_free) struct arena *own = arena_new(4 * KIB, ACME_ORDER_MAX_BYTES);
+    if (own == NULL)
         return say(why, ERR_MEMORY, STR_NONE);
     struct wire_directory directory;
-    struct err e = wire_read_directory(a, reply.body, &directory);
+    struct err e = wire_read_directory(own, reply.body, &directory);
     if (failed(e))
-        return say(why, e.kind, STR("what is at the directory address is not an ACME directory"));
+        return say(why, e.kind,
+                   STR("what is at the directory address is not an ACME directory"));
     forget_directory(c);
-    c->directory_arena = TAKE(a);
+    c->directory_arena = TAKE(own);
     c->directory = directory;
     c->directory_read_ms = clock_mono_ms();
     return OK;
 }
 
-struct err client_directory(struct client *c, const struct wire_directory **ret,
-                            struct problem *why)
+struct err client_directory(struct client *c, struct arena *a,
+                            const struct wire_directory **ret, struct problem *why)
 {
-    if (!has_directory(c)) {
-        AUTO(arena_free) struct arena *scratch = arena_new(16 * KIB, ACME_STEP_MAX_BYTES);
-        if (scratch == NULL)
-            return say(why, ERR_MEMORY, STR_NONE);
-        TRY(read_directory(c, scratch, why));
-    }
+    if (!has_directory(c))
+        TRY(read_directory(c, a, why));
     *ret = &c->directory;
     return OK;
 }
@@ -104,7 +103,7 @@ static struct err take_nonce(struct client *c, struct arena *a, char text[ACME_N
     if (ret_nonce->len > 0)
         return OK;
     const struct wire_directory *directory;
-    TRY(client_directory(c, &directory, why));
+    TRY(client_directory(c, a, &directory, why));
     struct fetch_request q = {.method = FETCH_HEAD, .url = directory->new_nonce};
     struct fetch_reply reply;
     struct err e = exchange(c, a, &q, &reply, why);

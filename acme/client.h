@@ -1,18 +1,19 @@
 /* client.h - signed requests to one CA (RFC 8555 6).
  *
- * Purpose: the directory, nonces, signatures and the repeat after badNonce: everything above speaks
- *          of resources only.  This is the one place that sends a request again.
+ * Purpose: the directory, nonces, signatures and the repeat after badNonce: everything above
+ *          speaks of resources only.  This is the one place that sends a request again.
  * Thread:  the ACME thread.
- * Owns:    the cached directory and unused nonces; answers live in the caller's arena.
+ * Owns:    the cached directory and unused nonces; answers, and the words in why, live in the
+ *          caller's arena.
  * Limits:  ACME_NONCE_TRIES_MAX, ACME_DIRECTORY_MAX_MS.
- * Fails:   ERR_ACME_NETWORK, ERR_ACME_PROTOCOL; for an answer with an error status what problem_err
- *          says; ERR_CANCELLED, ERR_MEMORY.  why is filled in for each. */
+ * Fails:   ERR_ACME_NETWORK, ERR_ACME_PROTOCOL; for an answer with an error status what
+ *          problem_err says; ERR_CANCELLED, ERR_MEMORY.  why is filled in for each. */
 #pragma once
-
-#include <openssl/evp.h>
 
 #include "acme/fetch.h"
 #include "acme/wire.h"
+
+#include <openssl/evp.h>
 
 struct client;
 
@@ -27,8 +28,8 @@ void client_free(struct client *c);
 AUTO_DEFINE(client_free, struct client *)
 
 /* Read again when it is old.  Valid until the next call of this function. */
-struct err client_directory(struct client *c, const struct wire_directory **ret,
-                            struct problem *why);
+struct err client_directory(struct client *c, struct arena *a,
+                            const struct wire_directory **ret, struct problem *why);
 
 struct client_post {
     struct str url;

@@ -1,7 +1,8 @@
 /* crash.h - named places where a test lets the process die.
  *
- * Purpose: resuming after kill -9 is tested at every step of an order.  "sent-<state>": the step is
- *          done at the CA and not yet stored; "saved-<state>": the state is stored, its step not begun.
+ * Purpose: resuming after kill -9 is tested at every step of an order.  "sent-<state>": the
+ *          step is done at the CA and not yet stored; "saved-<state>": the state is stored, its
+ *          step not begun.
  * Thread:  the ACME thread.
  * Limits:  only in builds with sanitizers (GW_CRASH_POINTS); otherwise nothing happens. */
 #pragma once

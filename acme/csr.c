@@ -15,7 +15,7 @@ static void free_names(GENERAL_NAMES *names)
 }
 AUTO_DEFINE(free_names, GENERAL_NAMES *)
 
-static void free_extensions(STACK_OF(X509_EXTENSION) *extensions)
+static void free_extensions(STACK_OF(X509_EXTENSION) * extensions)
 {
     sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
 }

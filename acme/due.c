@@ -21,9 +21,10 @@ bool due_is_used(const struct snapshot *s, const struct cert *c)
     return false;
 }
 
-int64_t due_renewal_at(const struct cert *c, int64_t now_at)
+int64_t due_renewal_at(const struct cert *c)
 {
-    return renew_at(c->facts.not_before_at, c->facts.not_after_at, now_at,
+    int64_t begin_at = c->facts.not_before_at;
+    return renew_at(begin_at, c->facts.not_after_at, begin_at,
                     renew_seed(c->object.id, c->facts.fingerprint_sha256));
 }
 
@@ -33,11 +34,11 @@ static bool is_planned(const struct cert *c)
 }
 
 /* A plan without a time was held up by something that may be over. */
-static int64_t due_at(const struct cert *c, int64_t now_at)
+static int64_t due_at(const struct cert *c)
 {
     if (is_planned(c))
         return c->next.at;
-    return c->has_material ? due_renewal_at(c, now_at) : 0;
+    return c->has_material ? due_renewal_at(c) : 0;
 }
 
 enum due_verdict due_judge(const struct snapshot *s, const struct cert *c, int64_t now_at,
@@ -45,7 +46,7 @@ enum due_verdict due_judge(const struct snapshot *s, const struct cert *c, int64
 {
     if (c->source != CERT_ACME)
         return DUE_NEVER;
-    int64_t at = due_at(c, now_at);
+    int64_t at = due_at(c);
     *ret_at = at;
     if (is_planned(c) && at > now_at)
         return DUE_LATER;

@@ -22,4 +22,4 @@ enum due_verdict due_judge(const struct snapshot *s, const struct cert *c, int64
 bool due_is_used(const struct snapshot *s, const struct cert *c);
 
 /* When a certificate with material and without a plan is to be renewed. */
-int64_t due_renewal_at(const struct cert *c, int64_t now_at);
+int64_t due_renewal_at(const struct cert *c);

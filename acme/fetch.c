@@ -1,14 +1,14 @@
 /* fetch.c - the transport on libcurl: send_request -> set_up -> transfer -> keep_answer. */
 #include "acme/fetch.h"
 
-#include <curl/curl.h>
-#include <stdatomic.h>
-#include <stdio.h>
-
 #include "gateway/base/buf.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/limits.h"
 #include "gateway/base/mem.h"
+
+#include <curl/curl.h>
+#include <stdatomic.h>
+#include <stdio.h>
 
 struct curl_fetch {
     struct fetch fetch;
@@ -104,7 +104,8 @@ static bool make_fields(const struct fetch_request *q, struct curl_slist **ret_f
     char accept[128] = "Accept: */*";
     if (q->accept.len > 0)
         (void)snprintf(accept, sizeof(accept), "Accept: %.*s", STR_ARG(q->accept));
-    /* An empty value removes a field that libcurl would add; CAs answer 417 or 415 to surprises. */
+    /* An empty value removes a field that libcurl would add; CAs answer 417 or 415 to
+     * surprises. */
     return add_field(ret_fields, accept) && add_field(ret_fields, "Accept-Language: en") &&
            add_field(ret_fields, "Expect:") &&
            (q->method != FETCH_POST ||
@@ -206,6 +207,18 @@ static struct err transfer(struct curl_fetch *f, CURL *easy, CURLcode *ret_code)
     return e;
 }
 
+/* libcurl quotes what servers say; the words end up in JSON, so only plain text stays. */
+static struct str keep_words(struct arena *a, const char *words)
+{
+    struct str from = str_from(words);
+    char *to = arena_bytes(a, from.len);
+    if (to == NULL)
+        return STR_NONE;
+    for (size_t i = 0; i < from.len; i++)
+        to[i] = from.p[i] >= ' ' && from.p[i] < 0x7f ? from.p[i] : '?';
+    return str_make(to, from.len);
+}
+
 static struct err keep_answer(CURL *easy, CURLcode code, struct transfer *t)
 {
     struct fetch_reply *reply = t->reply;
@@ -216,7 +229,7 @@ static struct err keep_answer(CURL *easy, CURLcode code, struct transfer *t)
     TRY(t->err);
     if (code != CURLE_OK) {
         const char *words = t->words[0] != '\0' ? t->words : curl_easy_strerror(code);
-        reply->words = arena_dup(t->arena, str_from(words));
+        reply->words = keep_words(t->arena, words);
         return fail(ERR_ACME_NETWORK, (int32_t)code);
     }
     long status = 0;
@@ -226,8 +239,8 @@ static struct err keep_answer(CURL *easy, CURLcode code, struct transfer *t)
     return reply->body.p == NULL ? fail(ERR_MEMORY, 0) : OK;
 }
 
-static struct err send_request(struct fetch *base, struct arena *a, const struct fetch_request *q,
-                               struct fetch_reply *ret_reply)
+static struct err send_request(struct fetch *base, struct arena *a,
+                               const struct fetch_request *q, struct fetch_reply *ret_reply)
 {
     struct curl_fetch *f = container_of(base, struct curl_fetch, fetch);
     *ret_reply = (struct fetch_reply){.status = 0};

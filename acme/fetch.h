@@ -1,19 +1,20 @@
 /* fetch.h - one HTTPS request to a CA, and its answer.
  *
- * Purpose: the transport as a small function table, so that tests put a scripted CA in its place.
- *          fetch_new gives the real one, on libcurl.
+ * Purpose: the transport as a small function table, so that tests put a scripted CA in its
+ *          place. fetch_new gives the real one, on libcurl.
  * Thread:  the ACME thread; fetch_cancel from any.
  * Owns:    answers live in the caller's arena.
- * Limits:  ACME_CONNECT_LIMIT_MS, ACME_REQUEST_LIMIT_MS, ACME_BODY_MAX_BYTES, ACME_HEAD_MAX_BYTES;
- *          https only, TLS 1.2 or newer, certificates always verified; only a GET follows redirects,
- *          ACME_REDIRECTS_MAX of them.
+ * Limits:  ACME_CONNECT_LIMIT_MS, ACME_REQUEST_LIMIT_MS, ACME_BODY_MAX_BYTES,
+ *          ACME_HEAD_MAX_BYTES; https only, TLS 1.2 or newer, certificates always verified;
+ *          only a GET follows redirects, ACME_REDIRECTS_MAX of them.
  * Fails:   ERR_ACME_NETWORK (detail: CURLcode; words in the answer), ERR_CANCELLED, ERR_MEMORY.
  *          An HTTP error status is an answer, not a failure.
  *
- * A POST always gets a connection of its own and HTTP/1.1: on a reused one libcurl may send the same
- * signed request twice, and a nonce must never be used again (RFC 8555 6.5).  The price is a TLS
- * handshake per request, about ten for a certificate.
- * Proxy variables of the environment are ignored: a daemon's surroundings are not its settings. */
+ * A POST always gets a connection of its own and HTTP/1.1: on a reused one libcurl may send the
+ * same signed request twice, and a nonce must never be used again (RFC 8555 6.5).  The price is
+ * a TLS handshake per request, about ten for a certificate.
+ * Proxy variables of the environment are ignored: a daemon's surroundings are not its settings.
+ * */
 #pragma once
 
 #include "gateway/base/arena.h"
@@ -67,7 +68,8 @@ AUTO_DEFINE(fetch_free, struct fetch *)
 
 /* *ret_reply is filled in either case. */
 static inline struct err fetch_send(struct fetch *f, struct arena *a,
-                                    const struct fetch_request *q, struct fetch_reply *ret_reply)
+                                    const struct fetch_request *q,
+                                    struct fetch_reply *ret_reply)
 {
     return f->ops->send(f, a, q, ret_reply);
 }

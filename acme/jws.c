@@ -1,14 +1,14 @@
 /* jws.c - jws_sign -> write_header -> write_flattened -> sign_with_key. */
 #include "acme/jws.h"
 
+#include "gateway/base/json.h"
+#include "gateway/base/limits.h"
+#include "gateway/base/text.h"
+
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/hmac.h>
 #include <openssl/rsa.h>
-
-#include "gateway/base/json.h"
-#include "gateway/base/limits.h"
-#include "gateway/base/text.h"
 
 enum {
     P256_BYTES = 32,
@@ -24,7 +24,8 @@ const char *jws_algorithm(const EVP_PKEY *key)
                                        NULL))
         return strcmp(group, "prime256v1") == 0 || strcmp(group, "P-256") == 0 ? "ES256" : NULL;
     int bits = EVP_PKEY_get_bits(key);
-    return EVP_PKEY_is_a(key, "RSA") && bits >= 2048 && bits <= 8 * RSA_BYTES_MAX ? "RS256" : NULL;
+    return EVP_PKEY_is_a(key, "RSA") && bits >= 2048 && bits <= 8 * RSA_BYTES_MAX ? "RS256"
+                                                                                  : NULL;
 }
 
 /* ---- the public key ---- */
@@ -75,7 +76,8 @@ struct err jws_thumbprint(const EVP_PKEY *key, struct buf *out)
     buf_init(&jwk, 4 * KIB);
     unsigned char digest[SHA256_BYTES];
     struct err e = jws_jwk(key, &jwk);
-    if (!failed(e) && !EVP_Digest(buf_view(&jwk).p, buf_len(&jwk), digest, NULL, EVP_sha256(), NULL))
+    if (!failed(e) &&
+        !EVP_Digest(buf_view(&jwk).p, buf_len(&jwk), digest, NULL, EVP_sha256(), NULL))
         e = fail(ERR_CRYPTO, 0);
     buf_fini(&jwk);
     TRY(e);

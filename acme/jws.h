@@ -1,17 +1,17 @@
 /* jws.h - signed JSON as ACME needs it (RFC 7515, 7517, 7638, 8555 6.2).
  *
- * Purpose: flattened JWS over a request, the thumbprint of an account key, and the external account
- *          binding.
+ * Purpose: flattened JWS over a request, the thumbprint of an account key, and the external
+ *          account binding.
  * Thread:  any; pure.
  * Owns:    results are appended to the caller's buf.
  * Limits:  P-256 keys sign ES256, RSA keys of 2048 bits and more RS256; no other key is taken.
  * Fails:   ERR_CERT_KEY (a key we do not sign with), ERR_CRYPTO, ERR_MEMORY. */
 #pragma once
 
-#include <openssl/evp.h>
-
 #include "gateway/base/buf.h"
 #include "gateway/base/secret.h"
+
+#include <openssl/evp.h>
 
 /* "ES256", "RS256"; NULL for a key that cannot be an account key. */
 const char *jws_algorithm(const EVP_PKEY *key);

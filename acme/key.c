@@ -49,7 +49,8 @@ struct err key_to_der(const EVP_PKEY *key, struct secret *ret_der)
 struct err key_from_der(struct str der, EVP_PKEY **ret_key)
 {
     const unsigned char *p = (const unsigned char *)der.p;
-    AUTO(free_pkcs8) PKCS8_PRIV_KEY_INFO *info = d2i_PKCS8_PRIV_KEY_INFO(NULL, &p, (long)der.len);
+    AUTO(free_pkcs8)
+    PKCS8_PRIV_KEY_INFO *info = d2i_PKCS8_PRIV_KEY_INFO(NULL, &p, (long)der.len);
     EVP_PKEY *key = info == NULL ? NULL : EVP_PKCS82PKEY(info);
     if (key == NULL)
         return fail(ERR_CERT_KEY, 0);

@@ -1,16 +1,16 @@
 /* key.h - private keys: making them, and their bytes.
  *
- * Purpose: account keys and certificate keys as OpenSSL handles, and as the PKCS#8 that the store
- *          seals.
+ * Purpose: account keys and certificate keys as OpenSSL handles, and as the PKCS#8 that the
+ *          store seals.
  * Thread:  any.
- * Owns:    the caller frees keys with EVP_PKEY_free and finishes secrets; copies made on the way are
- *          wiped.
+ * Owns:    the caller frees keys with EVP_PKEY_free and finishes secrets; copies made on the
+ *          way are wiped.
  * Fails:   ERR_CRYPTO, ERR_CERT_KEY (not a private key), ERR_MEMORY. */
 #pragma once
 
-#include <openssl/evp.h>
-
 #include "store/cert.h"
+
+#include <openssl/evp.h>
 
 /* type: a value of enum key_type. */
 struct err key_new(int type, EVP_PKEY **ret_key);

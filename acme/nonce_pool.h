@@ -1,8 +1,10 @@
 /* nonce_pool.h - unused nonces of one CA (RFC 8555 6.5).
  *
- * Purpose: each answer brings a nonce, each signed request uses one up.  The newest is used first.
+ * Purpose: each answer brings a nonce, each signed request uses one up.  The newest is used
+ *          first.
  * Thread:  the owner's.
- * Limits:  ACME_NONCES_MAX, the oldest goes first; ACME_NONCE_MAX_MS of age; ACME_NONCE_MAX_BYTES.
+ * Limits:  ACME_NONCES_MAX, the oldest goes first; ACME_NONCE_MAX_MS of age;
+ *          ACME_NONCE_MAX_BYTES.
  * Fails:   never: a nonce that is malformed, too long or too old is forgotten. */
 #pragma once
 

@@ -1,9 +1,11 @@
-/* order.c - order_run -> save -> one step -> save -> ... until it waits, is done, or settle()s. */
+/* order.c - order_run -> save -> one step -> save -> ... until it waits, is done, or settle()s.
+ * */
 #include "acme/order.h"
 
 #include "acme/crash.h"
 #include "acme/order_steps.h"
 #include "acme/renew.h"
+
 #include "gateway/base/clock.h"
 #include "gateway/base/limits.h"
 #include "gateway/base/log.h"
@@ -37,7 +39,8 @@ static struct err copy_names(struct arena *a, const struct str_list *from, struc
     return OK;
 }
 
-static struct err copy_authz(struct arena *a, const struct authz_row *from, struct authz_row *to)
+static struct err copy_authz(struct arena *a, const struct authz_row *from,
+                             struct authz_row *to)
 {
     TRY(copy_text(a, from->name, &to->name));
     TRY(copy_text(a, from->url, &to->url));
@@ -99,7 +102,7 @@ static struct err put_progress(struct order *o, struct tx *tx)
                  .at = clock_now_at(),
                  .why = str_from(order_states[o->state].words)},
         .last_error = cert->last_error,
-        .failures = cert->failures,
+        .failures = cert->failures + o->is_failure_due,
     };
     return tx_cert_progress(tx, o->row.cert_id, &progress);
 }
@@ -113,6 +116,7 @@ static struct err save(struct order *o)
     TRY(tx_order_put(tx, &o->row));
     TRY(store_commit(&tx));
     o->is_unsaved = false;
+    o->is_failure_due = false;
     return OK;
 }
 
@@ -259,6 +263,7 @@ static void start_over(struct order *o)
     };
     o->state = ORDER_NEW;
     o->is_unsaved = true;
+    o->was_resumed = false;
     o->restarts++;
 }
 
@@ -299,6 +304,19 @@ static enum order_outcome park(struct order *o)
     return ORDER_PARKED;
 }
 
+/* The CA looked while no process was there to answer: worth another order at once, but counted,
+ * so that a process which keeps dying does not ask for ever. */
+static bool was_our_absence(const struct order *o, struct err e)
+{
+    if (!err_is(e, ERR_ACME_INVALID) || !o->was_resumed)
+        return false;
+    const struct snapshot *s = store_snapshot(o->store);
+    const struct cert *cert = snapshot_cert_find(s, o->row.cert_id);
+    bool is_first = cert != NULL && cert->failures == 0;
+    snapshot_unref(s);
+    return is_first;
+}
+
 /* What to do about a step that failed.  True: go on at once with o->state. */
 static bool settle(struct order *o, struct err e, enum order_outcome *ret_outcome)
 {
@@ -310,6 +328,11 @@ static bool settle(struct order *o, struct err e, enum order_outcome *ret_outcom
     }
     if (err_is(e, ERR_ACME_GONE) && o->restarts < ACME_RESTARTS_MAX) {
         start_over(o);
+        return true;
+    }
+    if (was_our_absence(o, e)) {
+        start_over(o);
+        o->is_failure_due = true;
         return true;
     }
     if (err_is(e, ERR_CANCELLED))
@@ -421,6 +444,11 @@ bool order_is_parked(const struct order *o)
     return o->is_parked;
 }
 
+bool order_is_begun(const struct order *o)
+{
+    return o->state != ORDER_NEW || !o->is_unsaved;
+}
+
 struct list_node *order_link(struct order *o)
 {
     return &o->link;
@@ -497,6 +525,7 @@ struct err order_resume(const struct order_options *o, struct order_row *row,
     (*ret_order)->row.key_der = row->key_der;
     row->key_der = (struct secret){0};
     (*ret_order)->is_parked = true;
+    (*ret_order)->was_resumed = true;
     log_info("order_resumed", KV_STR("certificate", row->cert_id),
              KV_STR("names", (*ret_order)->label), KV_STR("state", row->state));
     return OK;

@@ -1,16 +1,17 @@
 /* order.h - one certificate on its way through the CA.
  *
- * Purpose: drives the steps of order_states.def and stores the order after each of them, before the
- *          next: after kill -9 at any instant another process goes on where this one was.  What
- *          happens is shown in the certificate: state, next action, last error.
+ * Purpose: drives the steps of order_states.def and stores the order after each of them, before
+ *          the next: after kill -9 at any instant another process goes on where this one was.
+ *          What happens is shown in the certificate: state, next action, last error.
  * Thread:  the ACME thread.
  * Owns:    its row, with the new private key until that is in service.
  * Limits:  ACME_ORDER_MAX_BYTES, ACME_TURNS_MAX, ACME_RESTARTS_MAX.
- * Fails:   never towards its caller: a failure becomes the certificate's last error, with the moment
- *          of the next attempt. */
+ * Fails:   never towards its caller: a failure becomes the certificate's last error, with the
+ *          moment of the next attempt. */
 #pragma once
 
 #include "acme/ca.h"
+
 #include "gateway/base/list.h"
 
 struct order;
@@ -45,6 +46,9 @@ enum order_outcome order_run(struct order *o, struct ca *ca);
 struct str order_cert_id(const struct order *o);
 uint64_t order_due_ms(const struct order *o);
 bool order_is_parked(const struct order *o);
+
+/* False while nothing of it is stored. */
+bool order_is_begun(const struct order *o);
 
 /* False if the order is for other names or another CA than are wanted now. */
 bool order_fits(const struct order *o, const struct cert *cert,

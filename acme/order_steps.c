@@ -1,6 +1,8 @@
 /* order_steps.c - in the order of order_states.def:
- *   place -> authorize -> challenge -> validate -> finalize -> submit -> await -> download -> install
- * resume (after a restart, or when an answer was lost) and place go where the CA says the order is. */
+ *   place -> authorize -> challenge -> validate -> finalize -> submit -> await -> download ->
+ *   install
+ * resume (after a restart, or when an answer was lost) and place go where the CA says the order
+ * is. */
 #include "acme/order_steps.h"
 
 #include "acme/chain.h"
@@ -9,15 +11,16 @@
 #include "acme/key.h"
 #include "acme/renew.h"
 #include "acme/retry_after.h"
+
 #include "gateway/base/clock.h"
 #include "gateway/base/limits.h"
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
 #include "gateway/base/units.h"
 
-#define FIRST_LOOK_MS 500 /* most CAs are done by then */
-#define POLL_STEP_MS 1000 /* each look without Retry-After waits this much longer ... */
-#define POLL_MAX_MS 10000 /* ... up to this */
+#define FIRST_LOOK_MS 500   /* most CAs are done by then */
+#define POLL_STEP_MS  1000  /* each look without Retry-After waits this much longer ... */
+#define POLL_MAX_MS   10000 /* ... up to this */
 
 /* ---- helpers ---- */
 
@@ -55,9 +58,10 @@ static struct err send_to(struct order *o, struct str url, struct str payload,
 /* An answer about something of an order that is there no more, or not ours any more. */
 static struct err gone(struct order *o, struct err e, const struct fetch_reply *reply)
 {
+    if (!err_is(e, ERR_ACME_PROBLEM))
+        return e;
     bool is_gone = reply->status == 401 || reply->status == 403 || reply->status == 404;
-    return err_is(e, ERR_ACME_PROBLEM) && is_gone ? fail(ERR_ACME_GONE, (int32_t)o->why.status)
-                                                   : e;
+    return is_gone ? fail(ERR_ACME_GONE, (int32_t)o->why.status) : e;
 }
 
 static struct err read_order_at(struct order *o, struct str url, struct wire_order *ret_order,
@@ -113,7 +117,10 @@ static struct err explain(struct order *o, const struct wire_order *order)
     for (size_t i = 0; i < count; i++) {
         struct wire_authz authz;
         struct fetch_reply reply;
-        if (failed(read_authz(o, o->row.authzs[i].url, &authz, &reply)))
+        struct err e = read_authz(o, o->row.authzs[i].url, &authz, &reply);
+        if (err_is(e, ERR_CANCELLED))
+            return e;
+        if (failed(e))
             continue;
         if (authz.status == WIRE_INVALID && authz.error.detail.len > 0)
             items[found++] = (struct named_problem){.name = authz.name, .problem = authz.error};
@@ -207,13 +214,16 @@ static struct err check_profile(struct order *o, const struct wire_directory *di
     struct str profile = ca_settings(o->ca)->profile;
     if (profile.len == 0 || is_listed(&directory->profiles, profile))
         return OK;
-    return say(o, ERR_INVALID,
-               arena_fmt(o->scratch, "this CA has no profile \"%.*s\"; type: "
-                                     "gatehouse acme set profile=", STR_ARG(profile)));
+    return say(o, ERR_ACME_SETTINGS,
+               arena_fmt(o->scratch,
+                         "this CA has no profile \"%.*s\"; type: "
+                         "gatehouse acme set profile=",
+                         STR_ARG(profile)));
 }
 
 static struct err send_new_order(struct order *o, struct str url, struct fetch_reply *ret_reply)
 {
+    *ret_reply = (struct fetch_reply){.status = 0};
     struct buf payload;
     buf_init(&payload, ACME_BODY_MAX_BYTES);
     struct err e = wire_write_new_order(&o->row.names, ca_settings(o->ca)->profile, &payload);
@@ -226,7 +236,7 @@ static struct err place(struct order *o, enum step *ret_step)
 {
     (void)ret_step;
     const struct wire_directory *directory;
-    TRY(ca_prepare(o->ca, &directory, &o->why));
+    TRY(ca_prepare(o->ca, o->scratch, &directory, &o->why));
     TRY(check_profile(o, directory));
     struct fetch_reply reply;
     TRY(send_new_order(o, directory->new_order, &reply));
@@ -258,13 +268,16 @@ static struct err prepare_answer(struct order *o, const struct wire_authz *authz
                                  struct authz_row *row)
 {
     if (authz->challenge_url.len == 0)
-        return say(o, ERR_INVALID,
-                   arena_fmt(o->scratch, "the CA offers no http-01 challenge for %.*s, and no "
-                                         "other kind is supported", STR_ARG(authz->name)));
+        return say(o, ERR_ACME_SETTINGS,
+                   arena_fmt(o->scratch,
+                             "the CA offers no http-01 challenge for %.*s, and no "
+                             "other kind is supported",
+                             STR_ARG(authz->name)));
     struct str answer;
     struct err e = challenge_answer(o->scratch, authz->token, ca_thumbprint(o->ca), &answer);
     if (failed(e))
-        return say(o, e.kind, STR("the CA sent a token with characters that do not belong there"));
+        return say(o, e.kind,
+                   STR("the CA sent a token with characters that do not belong there"));
     TRY(keep(o, authz->challenge_url, &row->challenge_url));
     TRY(keep(o, authz->token, &row->token));
     return keep(o, answer, &row->key_authorization);
@@ -398,8 +411,8 @@ static struct err make_csr(struct order *o, EVP_PKEY *key)
     return e;
 }
 
-/* A new key for each certificate, stored before the CA sees the request: the certificate may come out
- * of it long after a crash. */
+/* A new key for each certificate, stored before the CA sees the request: the certificate may
+ * come out of it long after a crash. */
 static struct err finalize(struct order *o, enum step *ret_step)
 {
     (void)ret_step;
@@ -421,6 +434,7 @@ static struct err finalize(struct order *o, enum step *ret_step)
 
 static struct err send_csr(struct order *o, struct fetch_reply *ret_reply)
 {
+    *ret_reply = (struct fetch_reply){.status = 0};
     struct buf payload;
     buf_init(&payload, ACME_BODY_MAX_BYTES);
     struct err e = wire_write_finalize(o->row.csr_der, &payload);
@@ -491,7 +505,8 @@ static struct err put_into_service(struct order *o, const struct cert_next *next
 {
     AUTO(store_rollback) struct tx *tx = NULL;
     TRY(store_begin(o->store, &tx));
-    TRY(tx_cert_install(tx, o->row.cert_id, o->row.chain_pem, secret_bytes(&o->row.key_der), next));
+    TRY(tx_cert_install(tx, o->row.cert_id, o->row.chain_pem, secret_bytes(&o->row.key_der),
+                        next));
     TRY(tx_order_delete(tx, o->row.cert_id));
     return store_commit(&tx);
 }
@@ -524,11 +539,11 @@ static struct err install(struct order *o, enum step *ret_step)
 }
 
 const struct order_state_row order_states[ORDER_STATE_COUNT] = {
-#define ORDER_STATE(id, step, limit_s, restart_, words_)                                      \
-    [ORDER_##id] = {.name = #step,                                                            \
-                    .run = step,                                                              \
-                    .limit_ms = (limit_s) * 1000ull,                                          \
-                    .restart = ORDER_##restart_,                                              \
+#define ORDER_STATE(id, step, limit_s, restart_, words_)                                       \
+    [ORDER_##id] = {.name = #step,                                                             \
+                    .run = step,                                                               \
+                    .limit_ms = (limit_s)*1000ull,                                             \
+                    .restart = ORDER_##restart_,                                               \
                     .words = words_},
 #include "acme/order_states.def"
 #undef ORDER_STATE

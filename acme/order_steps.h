@@ -1,14 +1,16 @@
 /* order_steps.h - the steps of an order: one function per state, one look at one resource each.
  *
- * Purpose: what order.c drives.  A step talks to the CA (or makes a key), puts what it learned into
- *          the row and names the next state.  It never saves: order.c does, before the next step.
- *          INSTALL is the exception, because there saving is the step.
+ * Purpose: what order.c drives.  A step talks to the CA (or makes a key), puts what it learned
+ *          into the row and names the next state.  It never saves: order.c does, before the
+ *          next step. INSTALL is the exception, because there saving is the step.
  * Thread:  the ACME thread.
- * Fails:   with words in o->why.  ERR_ACME_GONE: the order is dead at the CA; ERR_ACME_INVALID: a name
- *          could not be validated; ERR_AGAIN: polled for as long as the state allows; and as ca.h. */
+ * Fails:   with words in o->why.  ERR_ACME_GONE: the order is dead at the CA; ERR_ACME_INVALID:
+ *          a name could not be validated; ERR_AGAIN: polled for as long as the state allows;
+ *          and as ca.h. */
 #pragma once
 
 #include "acme/ca.h"
+
 #include "gateway/base/list.h"
 
 enum order_state {
@@ -34,8 +36,10 @@ struct order {
     struct str label; /* the names in one text, for logs */
     enum order_state state;
     bool is_renewal;
-    bool is_unsaved; /* row differs from the database */
-    bool is_parked;  /* rests until the certificate's next.at */
+    bool is_unsaved;     /* row differs from the database */
+    bool is_parked;      /* rests until the certificate's next.at */
+    bool was_resumed;    /* it was begun by an earlier process */
+    bool is_failure_due; /* the next save counts a failure */
     bool has_registered_again;
     unsigned restarts;
     unsigned turns;          /* changes of state since it was parked */

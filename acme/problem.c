@@ -1,9 +1,12 @@
 #include "acme/problem.h"
 
+#include "acme/retry_after.h"
+
 #include "gateway/base/clock.h"
 #include "gateway/base/limits.h"
 #include "gateway/base/units.h"
-#include "acme/retry_after.h"
+
+#include <stdio.h>
 
 #define URN_PREFIX "urn:ietf:params:acme:error:"
 
@@ -150,6 +153,7 @@ void problem_gather(struct arena *a, const struct named_problem *items, size_t c
 void problem_set(struct problem *p, struct err e, struct str detail)
 {
     *p = (struct problem){
+        .kind = e.kind,
         .title = str_from(e.kind->text),
         .detail = detail.len > 0 ? detail : str_from(e.kind->text),
     };
@@ -181,10 +185,16 @@ static bool needs_somebody(const struct problem *p)
 
 static bool is_our_input(const struct problem *p)
 {
-    static const char *const names[] = {
-        "malformed",     "badCSR",           "badPublicKey",       "rejectedIdentifier",
-        "caa",           "invalidContact",   "unsupportedContact", "unsupportedIdentifier",
-        "invalidProfile", "badSignatureAlgorithm"};
+    static const char *const names[] = {"malformed",
+                                        "badCSR",
+                                        "badPublicKey",
+                                        "rejectedIdentifier",
+                                        "caa",
+                                        "invalidContact",
+                                        "unsupportedContact",
+                                        "unsupportedIdentifier",
+                                        "invalidProfile",
+                                        "badSignatureAlgorithm"};
     return is_any(p, names, ARRAY_LEN(names));
 }
 
@@ -207,25 +217,35 @@ enum problem_class problem_classify(struct err e, const struct problem *p)
 {
     if (err_is(e, ERR_ACME_RATE_LIMITED))
         return PROBLEM_WAIT;
-    if (err_is(e, ERR_ACME_TOS))
+    if (err_is(e, ERR_ACME_TOS) || err_is(e, ERR_ACME_SETTINGS))
         return PROBLEM_HUMAN;
     if (is_our_input(p))
         return PROBLEM_INPUT;
     if (err_is(e, ERR_ACME_INVALID) || err_is(e, ERR_ACME_CERTIFICATE))
         return PROBLEM_VALIDATION;
-    if (err_is(e, ERR_INVALID))
-        return PROBLEM_HUMAN; /* our own settings */
     return needs_somebody(p) ? PROBLEM_HUMAN : PROBLEM_SOON;
 }
 
 /* ---- writing ---- */
+
+/* Ours are named as the admin interface names them. */
+static void put_type(json_t *doc, const struct problem *p)
+{
+    char ours[64];
+    if (p->kind != NULL)
+        (void)snprintf(ours, sizeof(ours), "urn:gatehouse:problem:%s", p->kind->name);
+    if (p->type.len > 0)
+        put_text(doc, "type", p->type);
+    else
+        put_text(doc, "type", p->kind != NULL ? str_from(ours) : STR("about:blank"));
+}
 
 static json_t *to_json(const struct problem *p, int64_t at, struct str url)
 {
     char when[UNITS_TIME_MAX];
     units_format_time(at, when);
     json_t *doc = json_object();
-    put_text(doc, "type", p->type.len > 0 ? p->type : STR("about:blank"));
+    put_type(doc, p);
     put_text(doc, "title", p->title);
     put_text(doc, "detail", p->detail);
     if (p->status != 0)

@@ -1,8 +1,8 @@
 /* problem.h - what went wrong, in the CA's words or in ours.
  *
- * Purpose: the problem document of an answer (RFC 9457, RFC 8555 6.7) as a value; which class it
- *          belongs to, because that decides when to try again; and the JSON that a certificate
- *          shows as its last error.
+ * Purpose: the problem document of an answer (RFC 9457, RFC 8555 6.7) as a value; which class
+ *          it belongs to, because that decides when to try again; and the JSON that a
+ *          certificate shows as its last error.
  * Thread:  any; values.
  * Owns:    texts live in the caller's arena.
  * Limits:  ACME_WORDS_MAX_BYTES per text, ACME_SUBPROBLEMS_MAX.
@@ -10,10 +10,12 @@
 #pragma once
 
 #include "acme/fetch.h"
+
 #include "gateway/base/json.h"
 
 struct problem {
-    struct str type; /* a URN; empty: the CA gave none */
+    const struct err_kind *kind; /* of our own problems; NULL: the CA's */
+    struct str type;             /* a URN; empty: the CA gave none */
     struct str title;
     struct str detail;
     struct str instance;    /* often a page for people */
@@ -34,9 +36,11 @@ enum problem_class {
 const char *problem_class_name(enum problem_class c);
 
 /* From an answer with an error status. */
-void problem_read(struct arena *a, const struct fetch_reply *reply, struct problem *ret_problem);
+void problem_read(struct arena *a, const struct fetch_reply *reply,
+                  struct problem *ret_problem);
 
-/* From a problem object inside another answer, e.g. the "error" of a challenge; doc may be NULL. */
+/* From a problem object inside another answer, e.g. the "error" of a challenge; doc may be
+ * NULL. */
 void problem_from_json(struct arena *a, const json_t *doc, struct problem *ret_problem);
 
 /* Several names failed: the first problem, with one subproblem for each name. */
@@ -59,7 +63,8 @@ struct err problem_err(const struct problem *p);
 enum problem_class problem_classify(struct err e, const struct problem *p);
 
 /* As JSON text with "at" (when) and "url" (where, may be empty); empty when out of memory. */
-struct str problem_to_text(struct arena *a, const struct problem *p, int64_t at, struct str url);
+struct str problem_to_text(struct arena *a, const struct problem *p, int64_t at,
+                           struct str url);
 
 /* text without its end, where that is too long; never cuts a character in two. */
 struct str problem_cut(struct str text, size_t max_bytes);

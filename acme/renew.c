@@ -2,8 +2,8 @@
 
 #include "gateway/base/hash.h"
 
-#define MINUTE_S 60
-#define DAY_S (24 * 60 * MINUTE_S)
+#define MINUTE_S     60ll
+#define DAY_S        (1440 * MINUTE_S)
 #define SHORT_LIFE_S (10 * DAY_S)
 
 /* Year 280,000: sums of a few of these stay far from the ends of int64_t. */

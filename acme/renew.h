@@ -23,7 +23,7 @@ struct renew_failure {
     uint64_t wait_ms;  /* what the CA asked for; 0: nothing */
 };
 
-/* 1, 10, 100 minutes, then 24 hours, each give or take 20 % by random.  A CA in trouble is asked every
- * 100 minutes for as long as it takes; what cannot succeed by itself, once a day; and never sooner
- * than the CA said. */
+/* 1, 10, 100 minutes, then 24 hours, each give or take 20 % by random.  A CA in trouble is
+ * asked every 100 minutes for as long as it takes; what cannot succeed by itself, once a day;
+ * and never sooner than the CA said. */
 int64_t renew_retry_at(const struct renew_failure *failure, int64_t now_at, uint64_t random);

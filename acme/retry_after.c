@@ -18,7 +18,8 @@ static struct err read_seconds(struct str field, int64_t now_at, uint64_t *ret_s
     return OK;
 }
 
-uint64_t retry_after_ms(struct str field, int64_t now_at, const struct retry_after_bounds *bounds)
+uint64_t retry_after_ms(struct str field, int64_t now_at,
+                        const struct retry_after_bounds *bounds)
 {
     uint64_t seconds;
     if (failed(read_seconds(str_trim(field), now_at, &seconds)))

@@ -14,4 +14,5 @@ struct retry_after_bounds {
     uint64_t max_ms;
 };
 
-uint64_t retry_after_ms(struct str field, int64_t now_at, const struct retry_after_bounds *bounds);
+uint64_t retry_after_ms(struct str field, int64_t now_at,
+                        const struct retry_after_bounds *bounds);

@@ -104,7 +104,8 @@ static struct err read_profiles(struct arena *a, const json_t *meta, struct str_
     ret->items = arena_array(a, struct str, ACME_PROFILES_MAX);
     if (ret->items == NULL)
         return fail(ERR_MEMORY, 0);
-    json_object_foreach(profiles, name, value) {
+    json_object_foreach(profiles, name, value)
+    {
         if (ret->count == ACME_PROFILES_MAX)
             break;
         TRY(keep(a, str_from(name), &ret->items[ret->count++]));
@@ -290,7 +291,8 @@ static json_t *make_identifier(struct str name)
     return NULL;
 }
 
-struct err wire_write_new_order(const struct str_list *names, struct str profile, struct buf *out)
+struct err wire_write_new_order(const struct str_list *names, struct str profile,
+                                struct buf *out)
 {
     AUTO(json_decref) json_t *doc = json_object();
     json_t *identifiers = json_array();

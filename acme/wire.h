@@ -1,9 +1,10 @@
 /* wire.h - the JSON of ACME (RFC 8555 7.1) as values.
  *
- * Purpose: what the CA's documents say, checked: every address is https, every member of the type it
- *          must have, every list bounded.  And the documents we send.
+ * Purpose: what the CA's documents say, checked: every address is https, every member of the
+ *          type it must have, every list bounded.  And the documents we send.
  * Thread:  any; pure.
- * Owns:    what is read lives in the caller's arena; what is written is appended to the caller's buf.
+ * Owns:    what is read lives in the caller's arena; what is written is appended to the
+ *          caller's buf.
  * Limits:  "acme" in limits.h.
  * Fails:   reading: ERR_ACME_PROTOCOL (the CA's answer makes no sense), ERR_MEMORY.
  *          writing: ERR_MEMORY. */
@@ -72,5 +73,6 @@ struct err wire_write_new_account(const struct wire_new_account *account, struct
 struct err wire_write_contact(const struct str_list *contact, struct buf *out);
 
 /* profile: empty: the CA's default. */
-struct err wire_write_new_order(const struct str_list *names, struct str profile, struct buf *out);
+struct err wire_write_new_order(const struct str_list *names, struct str profile,
+                                struct buf *out);
 struct err wire_write_finalize(struct str csr_der, struct buf *out);

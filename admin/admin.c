@@ -3,20 +3,21 @@
  *   -> on_request (end: api_finish, send_reply) -> on_completed */
 #include "admin/admin.h"
 
+#include "admin/api.h"
+#include "admin/body.h"
+
+#include "gateway/base/clock.h"
+#include "gateway/base/limits.h"
+#include "gateway/base/log.h"
+#include "gateway/base/mem.h"
+#include "gateway/base/rand.h"
+
 #include <errno.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
-
-#include "admin/api.h"
-#include "admin/body.h"
-#include "gateway/base/clock.h"
-#include "gateway/base/limits.h"
-#include "gateway/base/log.h"
-#include "gateway/base/mem.h"
-#include "gateway/base/rand.h"
 
 /* One listening socket. */
 struct door {
@@ -92,7 +93,8 @@ static enum MHD_Result on_field(void *arg, enum MHD_ValueKind kind, const char *
 static struct err collect(struct MHD_Connection *connection, enum MHD_ValueKind kind,
                           struct arena *a, struct collector *ret_found)
 {
-    *ret_found = (struct collector){.fields = arena_array(a, struct admin_field, ADMIN_FIELDS_MAX)};
+    *ret_found =
+        (struct collector){.fields = arena_array(a, struct admin_field, ADMIN_FIELDS_MAX)};
     if (ret_found->fields == NULL)
         return fail(ERR_MEMORY, 0);
     (void)MHD_get_connection_values(connection, kind, on_field, ret_found);
@@ -195,9 +197,9 @@ static bool is_early(const struct admin_request *rq)
                              length > ADMIN_DISCARD_MAX_BYTES);
 }
 
-static enum MHD_Result begin_request(struct MHD_Connection *connection,
-                                     const struct door *door, const char *path,
-                                     const char *method, struct admin_exchange **ret_exchange)
+static enum MHD_Result begin_request(struct MHD_Connection *connection, const struct door *door,
+                                     const char *path, const char *method,
+                                     struct admin_exchange **ret_exchange)
 {
     struct admin_exchange *x = exchange_new(door->api);
     if (x == NULL)
@@ -227,9 +229,9 @@ static enum MHD_Result end_request(struct MHD_Connection *connection, struct adm
     return send_reply(connection, x);
 }
 
-static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *path,
-                                  const char *method, const char *version, const char *data,
-                                  size_t *data_len, void **state)
+static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection,
+                                  const char *path, const char *method, const char *version,
+                                  const char *data, size_t *data_len, void **state)
 {
     (void)version;
     if (*state == NULL) {
@@ -280,13 +282,13 @@ static struct MHD_Daemon *start_daemon(struct door *door, int fd)
 {
     const unsigned flags = MHD_USE_EPOLL | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ERROR_LOG;
     const struct MHD_OptionItem options[] = {
-        {MHD_OPTION_LISTEN_SOCKET, fd, NULL},
-        {MHD_OPTION_CONNECTION_LIMIT, ADMIN_CONNECTIONS_MAX, NULL},
-        {MHD_OPTION_CONNECTION_TIMEOUT, ADMIN_IDLE_S, NULL},
+        {MHD_OPTION_LISTEN_SOCKET,           fd,                             NULL},
+        {MHD_OPTION_CONNECTION_LIMIT,        ADMIN_CONNECTIONS_MAX,          NULL},
+        {MHD_OPTION_CONNECTION_TIMEOUT,      ADMIN_IDLE_S,                   NULL},
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)ADMIN_HEAD_MAX_BYTES, NULL},
-        {MHD_OPTION_THREAD_POOL_SIZE, ADMIN_THREADS, NULL},
-        {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
-        {MHD_OPTION_END, 0, NULL},
+        {MHD_OPTION_THREAD_POOL_SIZE,        ADMIN_THREADS,                  NULL},
+        {MHD_OPTION_STRICT_FOR_CLIENT,       1,                              NULL},
+        {MHD_OPTION_END,                     0,                              NULL},
     };
     /* The logger comes first, so that it hears about the other options. */
     return MHD_start_daemon(flags, 0, NULL, NULL, on_request, door, MHD_OPTION_EXTERNAL_LOGGER,

@@ -82,20 +82,31 @@ struct str admin_reply_etag(struct arena *a, uint64_t revision)
     return arena_fmt(a, "\"%llu\"", (unsigned long long)revision);
 }
 
+/* The one thing that is wrong, or how many there are. */
+static json_t *make_detail(struct err e, const struct problem *p)
+{
+    size_t count = p->inv == NULL ? 0 : p->inv->count;
+    if (!str_is_empty(p->detail))
+        return json_from_str(p->detail);
+    if (count == 0 || p->inv->kept_count == 0)
+        return json_string(e.kind->text);
+    if (count > 1)
+        return json_sprintf("%zu things are wrong; errors lists them", count);
+    const struct invalid_entry *only = &p->inv->entries[0];
+    return json_sprintf("%.*s%s%.*s", STR_ARG(only->field),
+                        str_is_empty(only->field) ? "" : ": ", STR_ARG(only->message));
+}
+
 /* New reference, NULL when out of memory. */
 static json_t *problem_document(struct err e, const struct problem *p)
 {
-    struct str detail = p->detail;
     bool has_errors = p->inv != NULL && !invalid_is_empty(p->inv);
-    if (str_is_empty(detail) && has_errors && p->inv->kept_count > 0)
-        detail = p->inv->entries[0].message;
-    if (str_is_empty(detail))
-        detail = str_from(e.kind->text);
     /* "*" leaves a member out when its value is NULL. */
-    return json_pack("{s:s+, s:s, s:i, s:s%, s:s%, s:o*}", "type", "urn:gatehouse:problem:",
-                     e.kind->name, "title", e.kind->text, "status", (int)e.kind->status,
-                     "detail", detail.p, detail.len, "request_id", p->request_id.p,
-                     p->request_id.len, "errors", has_errors ? invalid_to_json(p->inv) : NULL);
+    return json_pack("{s:s+, s:s, s:i, s:o, s:s%, s:o*}", "type",
+                     "urn:gatehouse:problem:", e.kind->name, "title", e.kind->text, "status",
+                     (int)e.kind->status, "detail", make_detail(e, p), "request_id",
+                     p->request_id.p, p->request_id.len, "errors",
+                     has_errors ? invalid_to_json(p->inv) : NULL);
 }
 
 void admin_reply_problem(struct admin_reply *r, struct err e, const struct problem *p)

@@ -1,16 +1,19 @@
 /* admin_reply.h - answers of the API: JSON, problem documents, entity tags.
  *
  * Purpose: a handler fills one of these; admin.c sends it.  Errors are problem documents
- *          (RFC 9457): type, title, status, detail, request_id and, for invalid input, errors.
+ *          (RFC 9457): type, title, status, detail, request_id and, for invalid input,
+ *          errors.
  * Thread:  the one that serves the request.
- * Owns:    the body; admin_reply_fini frees it.  Field values are borrowed (arena or constant).
+ * Owns:    the body; admin_reply_fini frees it.  Field values are borrowed (arena or
+ *          constant).
  * Limits:  ADMIN_REPLY_MAX_BYTES of body, ADMIN_REPLY_FIELDS_MAX extra fields.
  * Fails:   ERR_MEMORY, ERR_LIMIT; admin_reply_problem always leaves an answer to send. */
 #pragma once
 
+#include "store/invalid.h"
+
 #include "gateway/base/buf.h"
 #include "gateway/base/json.h"
-#include "store/invalid.h"
 
 enum { ADMIN_REPLY_FIELDS_MAX = 8 };
 
@@ -44,8 +47,8 @@ struct err admin_reply_json(struct admin_reply *r, unsigned status, const json_t
 struct err admin_reply_text(struct admin_reply *r, unsigned status, const char *content_type,
                             struct str text);
 
-/* {"items": [...]}, one item at a time so that a long list exists only as text.  admin_reply_item
- * takes over the reference; NULL is ERR_MEMORY. */
+/* {"items": [...]}, one item at a time so that a long list exists only as text.
+ * admin_reply_item takes over the reference; NULL is ERR_MEMORY. */
 struct err admin_reply_items_begin(struct admin_reply *r);
 struct err admin_reply_item(struct admin_reply *r, json_t *item);
 struct err admin_reply_items_end(struct admin_reply *r);
@@ -55,7 +58,7 @@ struct str admin_reply_etag(struct arena *a, uint64_t revision);
 
 /* What a problem document says beyond the row of the error's kind. */
 struct problem {
-    struct str detail;         /* empty: the first of the errors, else nothing */
+    struct str detail;         /* empty: what inv says, else the sentence of the kind */
     const struct invalid *inv; /* may be NULL or empty */
     struct str request_id;
 };

@@ -1,7 +1,7 @@
 /* admin_request.h - one API request as handlers see it.
  *
- * Purpose: keeps libmicrohttpd out of everything but admin.c: dispatch, guard and auth read this
- *          value, and unit tests fill it in by hand.
+ * Purpose: keeps libmicrohttpd out of everything but admin.c: dispatch, guard and auth
+ *          read this value, and unit tests fill it in by hand.
  * Thread:  the one that serves the request.
  * Owns:    nothing; views live as long as the connection's request or the arena.
  * Limits:  ADMIN_FIELDS_MAX fields and as many query parameters. */
@@ -31,7 +31,7 @@ struct admin_request {
     const struct admin_field *query; /* percent-decoded */
     size_t query_count;
     struct admin_source source;
-    struct str body; /* complete once the handler runs */
+    struct str body;                 /* complete once the handler runs */
     char id[ADMIN_REQUEST_ID_BYTES]; /* terminated; echoed in X-Request-Id */
 };
 
@@ -47,5 +47,6 @@ const struct admin_field *admin_request_query(const struct admin_request *rq, co
 /* True if the head announces a body. */
 bool admin_request_has_body(const struct admin_request *rq);
 
-/* Replaces *text by what its %XX stand for, in the arena; ERR_BAD_REQUEST for a bad escape. */
+/* Replaces *text by what its %XX stand for, in the arena; ERR_BAD_REQUEST for a bad
+ * escape. */
 struct err admin_request_decode(struct arena *a, struct str *text);

@@ -1,22 +1,25 @@
-/* api.c - in call order: api_begin -> match -> authenticate -> check_head; api_finish -> handler. */
+/* api.c - in call order: api_begin -> match -> authenticate -> check_head; api_finish ->
+ * handler. */
 #include "admin/api.h"
 
 #include "admin/body.h"
 #include "admin/guard.h"
+
 #include "gateway/base/limits.h"
 #include "gateway/base/log.h"
 
 static const struct api_row rows[] = {
-#define API(method_, pattern_, access_, body_, handler_, request_, answer_, status_, query_, summary_)   \
-    {.method = #method_,                                                                      \
-     .pattern = (pattern_),                                                                   \
-     .access = API_##access_,                                                                 \
-     .body = API_BODY_##body_,                                                                \
-     .handler = api_##handler_,                                                               \
-     .request = API_SCHEMA_##request_,                                                        \
-     .answer = API_SCHEMA_##answer_,                                                          \
-     .status = (status_),                                                                     \
-     .query = (query_),                                                                       \
+#define API(method_, pattern_, access_, body_, handler_, request_, answer_, status_, query_,   \
+            summary_)                                                                          \
+    {.method = #method_,                                                                       \
+     .pattern = (pattern_),                                                                    \
+     .access = API_##access_,                                                                  \
+     .body = API_BODY_##body_,                                                                 \
+     .handler = api_##handler_,                                                                \
+     .request = API_SCHEMA_##request_,                                                         \
+     .answer = API_SCHEMA_##answer_,                                                           \
+     .status = (status_),                                                                      \
+     .query = (query_),                                                                        \
      .summary = (summary_)},
 #include "admin/api.def"
 #undef API
@@ -64,7 +67,8 @@ static bool is_method(const struct api_row *row, struct str method)
            (str_eq(method, STR("HEAD")) && str_eq(STR("GET"), str_from(row->method)));
 }
 
-/* Finds call->row and call->id.  ERR_NOT_FOUND, or ERR_METHOD_REFUSED with Allow in the reply. */
+/* Finds call->row and call->id.  ERR_NOT_FOUND, or ERR_METHOD_REFUSED with Allow in the
+ * reply. */
 static struct err match(struct api_call *call)
 {
     struct str allow = STR_NONE;
@@ -95,9 +99,11 @@ static struct err authenticate(struct api_call *call)
     AUTO(snapshot_unref) const struct snapshot *s = store_snapshot(call->api->store);
     struct err e = auth_check(call->api->auth, s, call->request, &call->caller);
     if (err_is(e, ERR_UNAUTHORIZED)) {
-        call->detail = STR("send \"Authorization: Bearer TOKEN\"; gatehouse token create --name "
-                           "NAME makes one");
-        TRY(admin_reply_field(call->reply, "WWW-Authenticate", STR("Bearer realm=\"gatehouse\"")));
+        call->detail =
+            STR("send \"Authorization: Bearer TOKEN\"; gatehouse token create --name "
+                "NAME makes one");
+        TRY(admin_reply_field(call->reply, "WWW-Authenticate",
+                              STR("Bearer realm=\"gatehouse\"")));
     } else if (err_is(e, ERR_TOO_MANY)) {
         TRY(admin_reply_field(call->reply, "Retry-After",
                               arena_fmt(call->request->arena, "%d", (int)e.detail)));
@@ -214,11 +220,12 @@ size_t api_body_limit(const struct api_call *call)
     return 0;
 }
 
-/* Only the fields that belong to the refusal survive (Allow, WWW-Authenticate, Retry-After). */
+/* Only the fields that belong to the refusal survive (Allow, WWW-Authenticate,
+ * Retry-After). */
 static void answer_problem(struct api_call *call, struct err e)
 {
     const struct admin_request *rq = call->request;
-    if (e.kind->status >= 500)
+    if (e.kind->status >= 500 && e.kind != ERR_UNAVAILABLE)
         log_err(e, "admin_failed", KV_STR("method", rq->method), KV_STR("path", rq->path),
                 KV_CSTR("request", rq->id));
     else if (e.kind == ERR_UNAUTHORIZED || e.kind == ERR_TOO_MANY || e.kind == ERR_WRONG_ORIGIN)

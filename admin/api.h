@@ -1,8 +1,8 @@
 /* api.h - dispatch: method and path to a handler, with everything that comes before it.
  *
- * Purpose: api_begin decides all that the head decides (guard, token, path, method, scope, type of
- *          the body); api_finish runs the handler and turns a failure into a problem document.
- *          Nothing here knows libmicrohttpd.
+ * Purpose: api_begin decides all that the head decides (guard, token, path, method,
+ *          scope, type of the body); api_finish runs the handler and turns a failure into
+ *          a problem document. Nothing here knows libmicrohttpd.
  * Thread:  any; one call belongs to one thread.
  * Owns:    struct api_call: its invalid list; everything else is borrowed or in the arena.
  * Limits:  body sizes by the row of api.def.
@@ -111,7 +111,7 @@ void api_finish(struct api_call *call);
 /* Logs one committed change: who, what, and which revision came of it. */
 void api_audit(const struct api_call *call, struct str subject, uint64_t revision);
 
-#define API(method, pattern, access, body, handler, request, answer, status, query, summary)  \
+#define API(method, pattern, access, body, handler, request, answer, status, query, summary)   \
     api_handler_fn api_##handler;
 #include "admin/api.def"
 #undef API

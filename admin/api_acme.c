@@ -65,10 +65,9 @@ struct err api_acme_account(struct api_call *call)
     }
     TRY(e);
     AUTO(json_decref)
-    json_t *doc = json_pack("{s:s%, s:o, s:s%, s:s%}", "directory", row.directory.p,
-                            row.directory.len, "eab_kid",
-                            str_is_empty(row.eab_kid) ? json_null() : json_from_str(row.eab_kid),
-                            "url", row.url.p, row.url.len, "status", row.status.p,
-                            row.status.len);
+    json_t *doc = json_pack(
+        "{s:s%, s:o, s:s%, s:s%}", "directory", row.directory.p, row.directory.len, "eab_kid",
+        str_is_empty(row.eab_kid) ? json_null() : json_from_str(row.eab_kid), "url", row.url.p,
+        row.url.len, "status", row.status.p, row.status.len);
     return admin_reply_json(call->reply, 200, doc);
 }

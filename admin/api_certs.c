@@ -1,6 +1,7 @@
 #include "admin/api_resource.h"
 #include "admin/body.h"
 #include "admin/precondition.h"
+
 #include "gateway/base/clock.h"
 
 static uint64_t revision_of(const struct snapshot *s, struct str id)
@@ -13,7 +14,8 @@ static uint64_t revision_of(const struct snapshot *s, struct str id)
 static json_t *cert_with_users(const struct cert *c, const struct cert_users *users)
 {
     AUTO(json_decref) json_t *doc = cert_to_json(c, clock_now_at());
-    if (doc == NULL || json_object_set_new(doc, "used_by", cert_users_of(users, c->object.id)) != 0)
+    if (doc == NULL ||
+        json_object_set_new(doc, "used_by", cert_users_of(users, c->object.id)) != 0)
         return NULL;
     return TAKE(doc);
 }
@@ -124,10 +126,11 @@ struct err api_certs_renew(struct api_call *call)
     struct str etag = admin_reply_etag(call->request->arena, c->object.revision);
     TRY(precondition_check(call->request, etag));
     if (c->source != CERT_ACME) {
-        call->detail = arena_fmt(call->request->arena,
-                                 "the certificate \"%.*s\" was imported: Gatehouse cannot renew "
-                                 "it; PUT the new pair to /v1/certificates/%.*s",
-                                 STR_ARG(call->id), STR_ARG(call->id));
+        call->detail =
+            arena_fmt(call->request->arena,
+                      "the certificate \"%.*s\" was imported: Gatehouse cannot renew "
+                      "it; PUT the new pair to /v1/certificates/%.*s",
+                      STR_ARG(call->id), STR_ARG(call->id));
         return fail(ERR_CONFLICT, 0);
     }
     TRY(plan_now(tx, c));

@@ -1,16 +1,19 @@
 /* api_config.c - the whole configuration as one document.
  *
- * GET -> snapshot_config_to_json.  PUT -> tx_config_replace -> list_changes -> commit, or not. */
-#include <openssl/evp.h>
-
+ * GET -> snapshot_config_to_json.  PUT -> tx_config_replace -> list_changes -> commit, or
+ * not. */
 #include "admin/api_resource.h"
 #include "admin/body.h"
 #include "admin/json_diff.h"
 #include "admin/precondition.h"
+
 #include "gateway/base/text.h"
 
-/* A hash of the text: generations start again with each start of the process, and grow when an
- * ACME challenge opens.  That a renewal changes it too is the price of certificates inside. */
+#include <openssl/evp.h>
+
+/* A hash of the text: generations start again with each start of the process, and grow
+ * when an ACME challenge opens.  That a renewal changes it too is the price of
+ * certificates inside. */
 static struct err make_etag(struct arena *a, struct str text, struct str *ret_etag)
 {
     unsigned char digest[32];
@@ -152,8 +155,8 @@ static struct err check_acme_scope(struct api_call *call, const json_t *doc, jso
     const json_t *eab = json_object_get(json_object_get(doc, "acme"), "eab");
     /* A secret never shows among the changes; sending one is enough. */
     bool is_touched = json_is_string(json_object_get(eab, "hmac"));
-    json_array_foreach (changes, i, change)
-        is_touched |= str_eq(json_str(json_object_get(change, "kind")), STR("acme"));
+    json_array_foreach(changes, i, change) is_touched |=
+        str_eq(json_str(json_object_get(change, "kind")), STR("acme"));
     if (!is_touched || auth_allows(call->caller.scopes, SCOPE_ADMIN))
         return OK;
     call->detail = STR("changing \"acme\" needs a token with the scope \"admin\"");
@@ -200,8 +203,9 @@ struct err api_config_put(struct api_call *call)
     TRY(list_changes(call, before, tx_view(tx), &changes));
     TRY(check_acme_scope(call, doc, changes));
     AUTO(json_decref)
-    json_t *answer = json_pack("{s:b, s:I, s:O}", "dry_run", (int)is_dry, "routes",
-                               (json_int_t)snapshot_route_count(tx_view(tx)), "changes", changes);
+    json_t *answer =
+        json_pack("{s:b, s:I, s:O}", "dry_run", (int)is_dry, "routes",
+                  (json_int_t)snapshot_route_count(tx_view(tx)), "changes", changes);
     TRY(admin_reply_json(call->reply, 200, answer));
     if (is_dry)
         return OK;

@@ -1,9 +1,10 @@
 /* api_health.c - what monitoring asks without a token: healthz, readyz, metrics. */
 #include "admin/api.h"
 #include "admin/target_report.h"
+
 #include "gateway/base/metrics.h"
 
-#define TEXT_TYPE "text/plain; charset=utf-8"
+#define TEXT_TYPE    "text/plain; charset=utf-8"
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
 struct err api_health_live(struct api_call *call)
@@ -19,7 +20,8 @@ struct err api_health_ready(struct api_call *call)
     return admin_reply_text(call->reply, 503, TEXT_TYPE, STR("not ready\n"));
 }
 
-/* A label value: backslash, quote and line feed are escaped (Prometheus text format 0.0.4). */
+/* A label value: backslash, quote and line feed are escaped (Prometheus text format
+ * 0.0.4). */
 static struct err put_label(struct buf *out, const char *name, struct str value)
 {
     TRY(buf_append_fmt(out, "%s=\"", name));
@@ -35,7 +37,8 @@ static struct err put_label(struct buf *out, const char *name, struct str value)
     return buf_append(out, STR("\""));
 }
 
-static struct err put_head(struct buf *out, const char *name, const char *type, const char *help)
+static struct err put_head(struct buf *out, const char *name, const char *type,
+                           const char *help)
 {
     return buf_append_fmt(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
@@ -45,7 +48,8 @@ static struct err put_counters(struct buf *out)
     for (size_t i = 0; i < METRIC_COUNT; i++) {
         const struct metric_row *row = &metric_rows[i];
         TRY(put_head(out, row->name, row->type, row->help));
-        TRY(buf_append_fmt(out, "%s %lld\n", row->name, (long long)metric_read((enum metric)i)));
+        TRY(buf_append_fmt(out, "%s %lld\n", row->name,
+                           (long long)metric_read((enum metric)i)));
     }
     return OK;
 }
@@ -58,11 +62,19 @@ static const struct {
     const char *type;
     const char *help;
 } families[FAMILY_COUNT] = {
-    [FAMILY_UP] = {"gatehouse_target_up", "gauge",
-                   "1: the last answer came, 0: the last attempt failed, absent: not asked yet"},
-    [FAMILY_REQUESTS] = {"gatehouse_target_requests_total", "counter", "Requests sent to the target"},
-    [FAMILY_FAILURES] = {"gatehouse_target_failures_total", "counter", "Requests that the target failed"},
-    [FAMILY_CONNECTIONS] = {"gatehouse_target_connections", "gauge", "Connections to the target open now"},
+    [FAMILY_UP] = {.name = "gatehouse_target_up",
+                   .type = "gauge",
+                   .help = "1: the last answer came, 0: the last attempt failed, "
+                           "absent: not asked yet"             },
+    [FAMILY_REQUESTS] = {.name = "gatehouse_target_requests_total",
+                   .type = "counter",
+                   .help = "Requests sent to the target"       },
+    [FAMILY_FAILURES] = {.name = "gatehouse_target_failures_total",
+                   .type = "counter",
+                   .help = "Requests that the target failed"   },
+    [FAMILY_CONNECTIONS] = {.name = "gatehouse_target_connections",
+                   .type = "gauge",
+                   .help = "Connections to the target open now"},
 };
 
 static long long value_of(enum family f, const struct target_report *r)

@@ -7,8 +7,8 @@
 struct err api_resource_missing(struct api_call *call, const struct api_resource *r,
                                 struct str id)
 {
-    call->detail = arena_fmt(call->request->arena, "there is no %s \"%.*s\"", r->noun,
-                             STR_ARG(id));
+    call->detail =
+        arena_fmt(call->request->arena, "there is no %s \"%.*s\"", r->noun, STR_ARG(id));
     return fail(ERR_NOT_FOUND, 0);
 }
 
@@ -40,7 +40,8 @@ struct err api_resource_show(struct api_call *call, const struct api_resource *r
     return admin_reply_json(call->reply, 200, doc);
 }
 
-/* Compares what the caller believes with what the transaction sees: nothing can come between. */
+/* Compares what the caller believes with what the transaction sees: nothing can come
+ * between. */
 static struct err check_precondition(struct api_call *call, const struct api_resource *r,
                                      uint64_t revision)
 {
@@ -50,8 +51,8 @@ static struct err check_precondition(struct api_call *call, const struct api_res
     if (failed(e) && revision == 0)
         call->detail = arena_fmt(call->request->arena, "the %s does not exist", r->noun);
     else if (failed(e))
-        call->detail = arena_fmt(call->request->arena, "the %s is at revision %llu", r->noun,
-                                 (unsigned long long)revision);
+        call->detail = arena_fmt(call->request->arena, "the %s is at revision %llu now",
+                                 r->noun, (unsigned long long)revision);
     return e;
 }
 
@@ -86,13 +87,15 @@ struct err api_resource_create(struct api_call *call, const struct api_resource 
     TRY(read_doc(call, &doc));
     AUTO(store_rollback) struct tx *tx = NULL;
     TRY(store_begin(call->api->store, &tx));
+    /* The store creates or replaces; what there was before tells which. */
+    AUTO(snapshot_unref) const struct snapshot *before = store_snapshot(call->api->store);
     struct str id;
     TRY(r->put(call, tx, STR_NONE, doc, &id));
-    /* The store creates or replaces; whether it replaced is told by the revision. */
-    if (r->revision(tx_view(tx), id) != 1) {
+    if (r->revision(before, id) != 0) {
         call->detail = arena_fmt(call->request->arena,
                                  "the %s \"%.*s\" exists already; PUT replaces it, or choose "
-                                 "another \"id\"", r->noun, STR_ARG(id));
+                                 "another \"id\"",
+                                 r->noun, STR_ARG(id));
         return fail(ERR_CONFLICT, 0);
     }
     TRY(check_precondition(call, r, 0));
@@ -112,7 +115,8 @@ struct err api_resource_put(struct api_call *call, const struct api_resource *r,
     return api_resource_finish(call, r, &tx, put_id, before == 0 ? 201 : 200);
 }
 
-struct err api_resource_patch(struct api_call *call, const struct api_resource *r, struct str id)
+struct err api_resource_patch(struct api_call *call, const struct api_resource *r,
+                              struct str id)
 {
     AUTO(json_decref) json_t *patch = NULL;
     TRY(read_doc(call, &patch));
@@ -132,7 +136,8 @@ struct err api_resource_patch(struct api_call *call, const struct api_resource *
     return api_resource_finish(call, r, &tx, put_id, 200);
 }
 
-struct err api_resource_delete(struct api_call *call, const struct api_resource *r, struct str id)
+struct err api_resource_delete(struct api_call *call, const struct api_resource *r,
+                               struct str id)
 {
     AUTO(store_rollback) struct tx *tx = NULL;
     TRY(store_begin(call->api->store, &tx));

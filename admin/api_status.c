@@ -4,6 +4,7 @@
  * certificate_reason), certificates, last errors. */
 #include "admin/api.h"
 #include "admin/target_report.h"
+
 #include "gateway/base/clock.h"
 #include "gateway/base/units.h"
 
@@ -33,11 +34,12 @@ static json_t *describe_target(struct arena *a, const struct target *t, json_t *
                    arena_fmt(a, "%.*s is down: %s%s%.*s", STR_ARG(t->url), r.error->text,
                              str_is_empty(words) ? "" : ": ", STR_ARG(words)));
     }
-    return json_pack("{s:s%, s:s, s:b, s:b, s:I, s:I, s:i, s:o, s:o}", "url", t->url.p, t->url.len,
-                     "state", target_report_state_name(r.state), "backup", (int)t->is_backup,
-                     "drain", (int)t->is_draining, "requests", (json_int_t)r.requests, "failures",
-                     (json_int_t)r.failures, "connections", (int)r.connections, "last_ok_at",
-                     time_or_null(r.ok_at), "last_error", target_report_error_to_json(a, &r));
+    return json_pack("{s:s%, s:s, s:b, s:b, s:I, s:I, s:i, s:o, s:o}", "url", t->url.p,
+                     t->url.len, "state", target_report_state_name(r.state), "backup",
+                     (int)t->is_backup, "drain", (int)t->is_draining, "requests",
+                     (json_int_t)r.requests, "failures", (json_int_t)r.failures, "connections",
+                     (int)r.connections, "last_ok_at", time_or_null(r.ok_at), "last_error",
+                     target_report_error_to_json(a, &r));
 }
 
 /* The id of the certificate that the route wants; empty for none. */
@@ -57,7 +59,8 @@ static struct str certificate_reason(struct arena *a, const struct snapshot *s,
     struct str id = wanted_cert(s, r);
     if (str_is_empty(id))
         return str_eq(r->certificate, STR("auto"))
-                   ? STR("no certificate can be issued automatically for these hosts; import one")
+                   ? STR("no certificate can be issued automatically for these hosts; import "
+                         "one")
                    : STR_NONE;
     const struct cert *c = snapshot_cert_find(s, id);
     if (c == NULL)
@@ -65,9 +68,10 @@ static struct str certificate_reason(struct arena *a, const struct snapshot *s,
     enum cert_state state = cert_state_now(c, clock_now_at());
     if (state == CERT_ACTIVE || (state == CERT_RENEWING && c->has_material))
         return STR_NONE;
-    /* A failed renewal keeps the old pair serving: worth a word, not an alarm in other words. */
-    const char *meanwhile = c->has_material ? "the previous one is served"
-                                            : "a self-signed stand-in is served";
+    /* A failed renewal keeps the old pair serving: worth a word, not an alarm in other
+     * words. */
+    const char *meanwhile =
+        c->has_material ? "the previous one is served" : "a self-signed stand-in is served";
     return arena_fmt(a, "certificate \"%.*s\" is %s, %s%s%.*s", STR_ARG(id),
                      cert_state_name(state), meanwhile, str_is_empty(c->next.why) ? "" : "; ",
                      STR_ARG(c->next.why));
@@ -95,17 +99,18 @@ static json_t *describe_route(struct arena *a, const struct snapshot *s, const s
     if (r->is_enabled)
         add_reason(reasons, certificate_reason(a, s, r));
     struct str cert = wanted_cert(s, r);
-    const char *state = !r->is_enabled                    ? "disabled"
+    const char *state = !r->is_enabled                  ? "disabled"
                         : json_array_size(reasons) == 0 ? "ok"
-                                                          : "degraded";
-    return json_pack("{s:s%, s:o, s:s%, s:b, s:s, s:O, s:o, s:O}", "id", r->object.id.p,
-                     r->object.id.len, "hosts", strings(&r->hosts), "path", r->path.p,
-                     r->path.len, "enabled", (int)r->is_enabled, "state", state, "reasons",
-                     reasons, "certificate",
-                     str_is_empty(cert) ? json_null() : json_from_str(cert), "targets", targets);
+                                                        : "degraded";
+    return json_pack(
+        "{s:s%, s:o, s:s%, s:b, s:s, s:O, s:o, s:O}", "id", r->object.id.p, r->object.id.len,
+        "hosts", strings(&r->hosts), "path", r->path.p, r->path.len, "enabled",
+        (int)r->is_enabled, "state", state, "reasons", reasons, "certificate",
+        str_is_empty(cert) ? json_null() : json_from_str(cert), "targets", targets);
 }
 
-static json_t *describe_cert(const struct cert *c, const struct cert_users *users, int64_t now_at)
+static json_t *describe_cert(const struct cert *c, const struct cert_users *users,
+                             int64_t now_at)
 {
     static const char *const kept[] = {"id",        "names",       "source",    "state",
                                        "not_after", "next_action", "last_error"};
@@ -174,19 +179,20 @@ struct err api_status_show(struct api_call *call)
     uint64_t up_s = (clock_mono_ms() - api->started_ms) / 1000;
     units_format_duration(up_s * 1000, uptime);
     AUTO(json_decref)
-    json_t *doc = json_pack(
-        "{s:s, s:o, s:s, s:I, s:b, s:{s:I, s:i, s:I, s:I}, s:o}", "version", GW_VERSION,
-        "started_at", time_or_null(api->started_at), "uptime", uptime, "generation",
-        (json_int_t)snapshot_generation(s), "ready",
-        (int)(ports->is_ready == NULL || ports->is_ready(ports->arg)), "counts", "routes",
-        (json_int_t)snapshot_route_count(s), "streams", 0, "certificates",
-        (json_int_t)snapshot_cert_count(s), "tokens", (json_int_t)count_tokens(a, s),
-        "listeners", ask_port(ports->listeners, ports->arg));
+    json_t *doc =
+        json_pack("{s:s, s:o, s:s, s:I, s:b, s:{s:I, s:i, s:I, s:I}, s:o}", "version",
+                  GW_VERSION, "started_at", time_or_null(api->started_at), "uptime", uptime,
+                  "generation", (json_int_t)snapshot_generation(s), "ready",
+                  (int)(ports->is_ready == NULL || ports->is_ready(ports->arg)), "counts",
+                  "routes", (json_int_t)snapshot_route_count(s), "streams", 0, "certificates",
+                  (json_int_t)snapshot_cert_count(s), "tokens", (json_int_t)count_tokens(a, s),
+                  "listeners", ask_port(ports->listeners, ports->arg));
     if (doc == NULL)
         return fail(ERR_MEMORY, 0);
     TRY(add_routes(a, s, doc));
     TRY(add_certs(a, s, doc));
-    if (json_object_set_new(doc, "last_errors", ask_port(ports->recent_errors, ports->arg)) != 0)
+    if (json_object_set_new(doc, "last_errors", ask_port(ports->recent_errors, ports->arg)) !=
+        0)
         return fail(ERR_MEMORY, 0);
     return admin_reply_json(call->reply, 200, doc);
 }

@@ -1,4 +1,5 @@
-/* api_streams.c - the place of streams in the interface; they are not served yet, and say so. */
+/* api_streams.c - the place of streams in the interface; they are not served yet, and say
+ * so. */
 #include "admin/api.h"
 
 struct err api_streams_list(struct api_call *call)
@@ -9,8 +10,8 @@ struct err api_streams_list(struct api_call *call)
 
 struct err api_streams_show(struct api_call *call)
 {
-    call->detail = arena_fmt(call->request->arena, "there is no stream \"%.*s\"",
-                             STR_ARG(call->id));
+    call->detail =
+        arena_fmt(call->request->arena, "there is no stream \"%.*s\"", STR_ARG(call->id));
     return fail(ERR_NOT_FOUND, 0);
 }
 

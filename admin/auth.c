@@ -1,17 +1,17 @@
 /* auth.c - in call order: auth_check -> read_token -> find_token | count_failure. */
 #include "admin/auth.h"
 
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <pthread.h>
-
 #include "gateway/base/clock.h"
 #include "gateway/base/hash.h"
 #include "gateway/base/limits.h"
 #include "gateway/base/mem.h"
 
-/* Failures of one source.  Two sources that share a slot: the later one takes it over, which only
- * makes the earlier one start again from nothing. */
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <pthread.h>
+
+/* Failures of one source.  Two sources that share a slot: the later one takes it over,
+ * which only makes the earlier one start again from nothing. */
 struct source {
     unsigned char address[16];
     uint64_t since_ms;

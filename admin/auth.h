@@ -1,14 +1,15 @@
 /* auth.h - who is asking, and what may they do.
  *
  * Purpose: over TCP a bearer token (RFC 6750), looked up by its SHA-256; over the unix socket
- *          nothing: whoever can open it owns the data directory.  Failed attempts are counted per
- *          source; a source with too many is told to wait instead of being answered 401.  A valid
- *          token is always let in: tokens hold 256 random bits and cannot be guessed, and somebody
- *          behind the same address must not be able to lock others out.
+ *          nothing: whoever can open it owns the data directory.  Failed attempts are
+ *          counted per source; a source with too many is told to wait instead of being
+ *          answered 401.  A valid token is always let in: tokens hold 256 random bits and
+ *          cannot be guessed, and somebody behind the same address must not be able to
+ *          lock others out.
  * Thread:  any; the table of sources is locked inside.
  * Owns:    the table of sources.
- * Limits:  AUTH_SOURCES_MAX sources remembered, AUTH_FAILURES_MAX per AUTH_WINDOW_MS and source;
- *          an IPv6 source is a /64.
+ * Limits:  AUTH_SOURCES_MAX sources remembered, AUTH_FAILURES_MAX per AUTH_WINDOW_MS and
+ *          source; an IPv6 source is a /64.
  * Fails:   auth_check: ERR_UNAUTHORIZED, ERR_TOO_MANY (detail: seconds to wait). */
 #pragma once
 

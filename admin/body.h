@@ -1,7 +1,8 @@
 /* body.h - one bounded request body.
  *
- * Purpose: collects what a client sends up to the route's limit; beyond it, or when the answer is
- *          an error anyway, it reads on and forgets, so that the client gets to see the answer.
+ * Purpose: collects what a client sends up to the route's limit; beyond it, or when the
+ *          answer is an error anyway, it reads on and forgets, so that the client gets to
+ *          see the answer.
  * Thread:  the one that serves the request.
  * Owns:    the bytes; body_fini wipes them, for they may hold a private key.
  * Limits:  limit_bytes given at init; ADMIN_DISCARD_MAX_BYTES more are read and forgotten.
@@ -10,6 +11,7 @@
 #pragma once
 
 #include "admin/admin_request.h"
+
 #include "gateway/base/buf.h"
 #include "gateway/base/json.h"
 

@@ -2,16 +2,19 @@
 #include "admin/cli.h"
 
 #include "admin/cli_command.h"
+
 #include "gateway/base/limits.h"
+
+#include <errno.h>
 
 #define CLI_ARENA_MAX_BYTES (1024 * MIB)
 
 static const struct cli_flag common_flags[] = {
-    {"data", "DIR", "data directory whose admin.sock is asked"},
-    {"server", "URL", "ask over the network instead, e.g. http://127.0.0.1:8088"},
-    {"token", "TOKEN", "API token for --server"},
-    {"json", NULL, "print the API's JSON instead of tables"},
-    {NULL, NULL, NULL},
+    {"data",   "DIR",   "data directory whose admin.sock is asked"  },
+    {"server", "URL",   "ask http://ADDR:PORT instead of the socket"},
+    {"token",  "TOKEN", "API token for --server"                    },
+    {"json",   NULL,    "print the API's JSON instead of tables"    },
+    {NULL,     NULL,    NULL                                        },
 };
 
 struct group {
@@ -21,14 +24,14 @@ struct group {
 };
 
 static const struct group groups[] = {
-    {"route", "which requests go where", cli_route_commands},
-    {"stream", "TCP and UDP ports (not available yet)", cli_stream_commands},
-    {"cert", "certificates: issued, imported, renewed", cli_cert_commands},
-    {"acme", "where certificates come from", cli_acme_commands},
-    {"settings", "settings of the whole gateway", cli_settings_commands},
-    {"token", "tokens for the API over the network", cli_token_commands},
-    {NULL, NULL, cli_status_commands},
-    {NULL, NULL, cli_config_commands},
+    {"route",    "which requests go where",                 cli_route_commands   },
+    {"stream",   "TCP and UDP ports (not available yet)",   cli_stream_commands  },
+    {"cert",     "certificates: issued, imported, renewed", cli_cert_commands    },
+    {"acme",     "where certificates come from",            cli_acme_commands    },
+    {"settings", "settings of the whole gateway",           cli_settings_commands},
+    {"token",    "tokens for the API over the network",     cli_token_commands   },
+    {NULL,       NULL,                                      cli_status_commands  },
+    {NULL,       NULL,                                      cli_config_commands  },
 };
 
 static const char run_synopsis[] =
@@ -38,28 +41,40 @@ static const char run_synopsis[] =
 
 static void print_synopsis(FILE *out, const char *group, const struct cli_command *c)
 {
-    (void)fprintf(out, "  gatehouse %s%s%s%s%s\n", group == NULL ? "" : group,
+    /* Where the arguments do not name the flags themselves. */
+    bool has_more = c->flags != NULL && strstr(c->arguments, "--") == NULL;
+    (void)fprintf(out, "  gatehouse %s%s%s%s%s%s\n", group == NULL ? "" : group,
                   group == NULL ? "" : " ", c->name, c->arguments[0] == '\0' ? "" : " ",
-                  c->arguments);
+                  c->arguments, has_more ? " [flags]" : "");
 }
 
-static void print_flag(FILE *out, const struct cli_args *args, const struct cli_flag *flag)
-{
-    char left[64];
-    struct str twin = cli_args_twin(args, flag);
-    (void)snprintf(left, sizeof(left), "--%s%s%s", flag->name, flag->operand == NULL ? "" : " ",
-                   flag->operand == NULL ? "" : flag->operand);
-    (void)fprintf(out, "  %-26s %s  [%.*s]\n", left, flag->help, STR_ARG(twin));
-}
+/* Columns that help texts keep to. */
+enum { HELP_WIDTH = 80, HELP_FLAG_WIDTH = 33 };
 
-static void print_flags(FILE *out, const char *title, const struct cli_args *args,
-                        const struct cli_flag *flags)
+static void print_flags(FILE *out, const char *title, const struct cli_flag *flags)
 {
     if (flags == NULL)
         return;
     (void)fprintf(out, "\n%s\n", title);
-    for (; flags->name != NULL; flags++)
-        print_flag(out, args, flags);
+    for (; flags->name != NULL; flags++) {
+        char left[64];
+        (void)snprintf(left, sizeof(left), "--%s%s%s", flags->name,
+                       flags->operand == NULL ? "" : " ",
+                       flags->operand == NULL ? "" : flags->operand);
+        (void)fprintf(out, "  %-*s %s\n", HELP_FLAG_WIDTH - 2, left, flags->help);
+    }
+}
+
+/* The environment twins of a table's flags, as one paragraph. */
+static void print_twins(FILE *out, const struct cli_args *args, const struct cli_flag *flags)
+{
+    size_t used = HELP_WIDTH;
+    for (; flags != NULL && flags->name != NULL; flags++) {
+        struct str twin = cli_args_twin(args, flags);
+        bool is_new_line = used + 1 + twin.len > HELP_WIDTH;
+        (void)fprintf(out, "%s%.*s", is_new_line ? "\n  " : " ", STR_ARG(twin));
+        used = is_new_line ? 2 + twin.len : used + 1 + twin.len;
+    }
 }
 
 void cli_usage(FILE *out)
@@ -72,12 +87,11 @@ void cli_usage(FILE *out)
     }
     (void)fputs(
         "\nEvery command explains itself with --help. First steps:\n"
-        "  gatehouse run                                             start it (in another "
-        "terminal)\n"
-        "  gatehouse route add www.example.org http://127.0.0.1:3000  serve a site\n"
-        "  gatehouse status                                          what is running, what is "
-        "not\n"
-        "\nAll commands but run take --data DIR (GATEHOUSE_DATA) to find the socket of a running\n"
+        "  gatehouse run                             start it (in another terminal)\n"
+        "  gatehouse route add www.example.org 3000  serve a site from port 3000\n"
+        "  gatehouse status                          what is running, what is not\n"
+        "\nAll commands but run take --data DIR (GATEHOUSE_DATA) to find the socket of a "
+        "running\n"
         "gatehouse, or --server URL --token TOKEN (GATEHOUSE_SERVER, GATEHOUSE_TOKEN), and\n"
         "--json (GATEHOUSE_JSON).\n"
         "Exit status: 0 success, 1 the operation failed, 2 wrong usage.\n",
@@ -99,8 +113,12 @@ static void print_command_help(FILE *out, const struct group *g, const struct cl
 {
     (void)fprintf(out, "%s\n\nUsage:\n", c->summary);
     print_synopsis(out, g->name, c);
-    print_flags(out, "Flags, each with its environment variable:", args, c->flags);
-    print_flags(out, "Flags of all commands:", args, common_flags);
+    print_flags(out, "Flags:", c->flags);
+    print_flags(out, "Flags of all commands:", common_flags);
+    (void)fputs("\nThe same in the environment, one variable for each flag:", out);
+    print_twins(out, args, c->flags);
+    print_twins(out, args, common_flags);
+    (void)fputc('\n', out);
     if (c->more != NULL)
         (void)fprintf(out, "\n%s", c->more);
 }
@@ -187,7 +205,8 @@ static enum cli_exit check_arguments(struct cli *cli, const struct chosen *chose
     const struct cli_command *c = chosen->command;
     int count = (int)cli->args.argument_count;
     if (count < c->least)
-        return usage_error(cli, chosen, STR("something is missing"));
+        return usage_error(cli, chosen,
+                           arena_fmt(cli->arena, "what is needed: %s", c->arguments));
     if (c->most >= 0 && count > c->most)
         return usage_error(cli, chosen,
                            arena_fmt(cli->arena, "unexpected argument: %.*s",
@@ -238,7 +257,7 @@ static enum cli_exit answer_group(struct cli *cli, const struct group *g, int ar
         return CLI_OK;
     }
     if (argc > 1)
-        (void)cli_complain(cli, CLI_USAGE, "gatehouse %s has no command \"%s\"", g->name, argv[1]);
+        (void)cli_complain(cli, CLI_USAGE, "%s has no command \"%s\"", g->name, argv[1]);
     print_group_help(cli->env->err, g);
     return CLI_USAGE;
 }
@@ -271,7 +290,9 @@ int cli_main(const struct cli_env *env, int argc, char **argv)
         return CLI_FAILED;
     }
     enum cli_exit status = dispatch(&cli, argc - 1, argv + 1);
-    if (fflush(env->out) != 0 && status == CLI_OK)
-        return cli_complain(&cli, CLI_FAILED, "cannot write the output");
-    return status;
+    /* A reader that has seen enough (head, less) is no reason for words. */
+    if (fflush(env->out) != 0 && errno != EPIPE)
+        (void)cli_complain(&cli, CLI_FAILED, "cannot write the output: %s",
+                           strerrordesc_np(errno));
+    return ferror(env->out) && status == CLI_OK ? CLI_FAILED : status;
 }

@@ -1,15 +1,15 @@
 /* cli.h - the commands of gatehouse other than run.
  *
- * Purpose: route, stream, cert, acme, settings, status, export, import, token, version: a client of
- *          the admin interface with tables for people and --json for scripts.
+ * Purpose: route, stream, cert, acme, settings, status, export, import, token, version: a
+ *          client of the admin interface with tables for people and --json for scripts.
  * Thread:  one.
  * Owns:    nothing after it returns.
  * Fails:   exit status 1: the operation failed; 2: wrong usage.  Words go to env->err. */
 #pragma once
 
-#include <stdio.h>
-
 #include "admin/cli_client.h"
+
+#include <stdio.h>
 
 /* What only main.c may ask the system for. */
 struct cli_env {
@@ -19,9 +19,9 @@ struct cli_env {
     FILE *out;
     FILE *err;
     bool is_root;
-    bool is_terminal;                /* out is one */
-    unsigned width;                  /* its columns; 0: unknown */
-    cli_transport_fn *transport;     /* NULL: libcurl */
+    bool is_terminal;            /* out is one */
+    unsigned width;              /* its columns; 0: unknown */
+    cli_transport_fn *transport; /* NULL: libcurl */
     void *transport_arg;
 };
 

@@ -21,8 +21,8 @@ static bool is_true(struct str value)
            str_eq_nocase(value, STR("yes")) || str_eq_nocase(value, STR("on"));
 }
 
-/* text: "name" or "name=value", after the dashes. *next is the following word, or NULL; *ret_used
- * tells whether it was taken. */
+/* text: "name" or "name=value", after the dashes. *next is the following word, or NULL;
+ * *ret_used tells whether it was taken. */
 static struct err take_flag(struct cli_args *args, struct str text, const char *next,
                             bool *ret_used, struct str *ret_words)
 {

@@ -1,9 +1,10 @@
 /* cli_args.h - flags and arguments of one command.
  *
- * Purpose: "--flag value", "--flag=value", "--switch", in any order with the arguments; "--" ends
- *          the flags.  Every flag has an environment twin: GATEHOUSE_<FLAG> for those that all
- *          commands share, GATEHOUSE_<GROUP>_<FLAG> for the others, so that GATEHOUSE_HTTPS of
- *          `gatehouse run` never changes what `route add --https` means.
+ * Purpose: "--flag value", "--flag=value", "--switch", in any order with the arguments;
+ *          "--" ends the flags.  Every flag has an environment twin: GATEHOUSE_<FLAG> for
+ *          those that all commands share, GATEHOUSE_<GROUP>_<FLAG> for the others, so
+ *          that GATEHOUSE_HTTPS of `gatehouse run` never changes what `route add --https`
+ *          means.
  * Thread:  one.
  * Owns:    everything lives in the arena or in argv and the environment.
  * Fails:   ERR_USAGE with a sentence in ret_words. */
@@ -41,8 +42,8 @@ struct cli_args {
     bool wants_help;
 };
 
-/* argv begins after the command's name.  The first members of args, down to own, are filled in by
- * the caller. */
+/* argv begins after the command's name.  The first members of args, down to own, are
+ * filled in by the caller. */
 struct err cli_args_parse(struct cli_args *args, int argc, char *const *argv,
                           struct str *ret_words);
 

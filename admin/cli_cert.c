@@ -1,9 +1,10 @@
 /* cli_cert.c - gatehouse cert list | show | import | renew | revoke | rm */
-#include <time.h>
-
 #include "admin/cli_object.h"
+
 #include "gateway/base/clock.h"
 #include "gateway/base/json.h"
+
+#include <time.h>
 
 enum { WAIT_LIMIT_MS = 600 * 1000, WAIT_STEP_MS = 500 };
 
@@ -23,20 +24,27 @@ static struct str next_of(struct cli *cli, const json_t *cert)
 static void print_list(struct cli *cli, const json_t *items)
 {
     static const struct cli_column columns[] = {
-        {"ID", true},     {"NAMES", false}, {"STATE", true}, {"SOURCE", true},
-        {"EXPIRES", true}, {"NEXT", false},  {"USED BY", false}, {NULL, false}};
+        {"ID",      CLI_KEEP  },
+        {"NAMES",   CLI_SHRINK},
+        {"STATE",   CLI_KEEP  },
+        {"EXPIRES", CLI_KEEP  },
+        {"NEXT",    CLI_DROP  },
+        {"USED BY", CLI_SHRINK},
+        {"SOURCE",  CLI_DROP  },
+        {NULL,      CLI_KEEP  }
+    };
     struct cli_table *t = cli_table_new(cli->arena, columns);
     for (size_t i = 0; i < json_array_size(items); i++) {
         const json_t *cert = json_array_get(items, i);
         struct str state = cli_text(cli, cert, "state");
-        cli_table_add(t, (struct cli_cell[]){
-                             {cli_text(cli, cert, "id"), CLI_PLAIN},
-                             {cli_join(cli, json_object_get(cert, "names")), CLI_PLAIN},
-                             {state, cli_state_colour(state)},
-                             {cli_text(cli, cert, "source"), CLI_PLAIN},
-                             {cli_when(cli, cli_text(cli, cert, "not_after")), CLI_PLAIN},
-                             {next_of(cli, cert), CLI_PLAIN},
-                             {cli_join(cli, json_object_get(cert, "used_by")), CLI_PLAIN}});
+        cli_table_row(t);
+        cli_table_cell(t, cli_text(cli, cert, "id"), CLI_PLAIN);
+        cli_table_cell(t, cli_join(cli, json_object_get(cert, "names")), CLI_PLAIN);
+        cli_table_cell(t, state, cli_state_colour(state));
+        cli_table_cell(t, cli_when(cli, cli_text(cli, cert, "not_after")), CLI_PLAIN);
+        cli_table_cell(t, next_of(cli, cert), CLI_PLAIN);
+        cli_table_cell(t, cli_join(cli, json_object_get(cert, "used_by")), CLI_PLAIN);
+        cli_table_cell(t, cli_text(cli, cert, "source"), CLI_PLAIN);
     }
     cli_print_table(cli, t);
 }
@@ -85,8 +93,12 @@ static void print_cert(struct cli *cli, json_t *cert)
     cli_print_pair(cli, "state", state, cli_state_colour(state));
     for (size_t i = 0; i < ARRAY_LEN(facts); i++)
         cli_print_pair(cli, facts[i], cli_text(cli, cert, facts[i]), CLI_PLAIN);
-    cli_print_pair(cli, "valid from", cli_when(cli, cli_text(cli, cert, "not_before")), CLI_PLAIN);
-    cli_print_pair(cli, "expires", cli_when(cli, cli_text(cli, cert, "not_after")), CLI_PLAIN);
+    if (!str_is_empty(cli_text(cli, cert, "not_after"))) {
+        cli_print_pair(cli, "valid from", cli_when(cli, cli_text(cli, cert, "not_before")),
+                       CLI_PLAIN);
+        cli_print_pair(cli, "expires", cli_when(cli, cli_text(cli, cert, "not_after")),
+                       CLI_PLAIN);
+    }
     cli_print_pair(cli, "fingerprint", cli_text(cli, cert, "fingerprint_sha256"), CLI_PLAIN);
     cli_print_pair(cli, "used by", cli_join(cli, json_object_get(cert, "used_by")), CLI_PLAIN);
     cli_print_pair(cli, "next", next_of(cli, cert), CLI_PLAIN);
@@ -97,14 +109,15 @@ static void print_cert(struct cli *cli, json_t *cert)
 
 static enum cli_exit show(struct cli *cli)
 {
-    return cli_object_show(cli, cli_path(cli, "certificates", cli->args.arguments[0]), print_cert);
+    return cli_object_show(cli, cli_path(cli, "certificates", cli->args.arguments[0]),
+                           print_cert);
 }
 
 static const struct cli_flag import_flags[] = {
-    {"cert", "FILE", "PEM, the certificate first, then its chain (required)"},
-    {"key", "FILE", "PEM, unencrypted private key (required)"},
-    {"id", "ID", "name of the certificate; with one that exists, replaces it"},
-    {NULL, NULL, NULL},
+    {"cert", "FILE", "PEM, the certificate first, then its chain (required)"     },
+    {"key",  "FILE", "PEM, unencrypted private key (required)"                   },
+    {"id",   "ID",   "name of the certificate; with one that exists, replaces it"},
+    {NULL,   NULL,   NULL                                                        },
 };
 
 static enum cli_exit import_pair(struct cli *cli)
@@ -118,14 +131,14 @@ static enum cli_exit import_pair(struct cli *cli)
     if (cli_read_file(cli, chain, &chain) != CLI_OK || cli_read_file(cli, key, &key) != CLI_OK)
         return CLI_FAILED;
     AUTO(json_decref)
-    json_t *pair = json_pack("{s:s%, s:s%}", "chain_pem", chain.p, chain.len, "key_pem", key.p,
-                             key.len);
+    json_t *pair =
+        json_pack("{s:s%, s:s%}", "chain_pem", chain.p, chain.len, "key_pem", key.p, key.len);
     if (pair == NULL)
         return cli_complain(cli, CLI_FAILED, "the files are not PEM text");
     bool is_put = !str_is_empty(id);
-    enum cli_exit status =
-        cli_call(cli, is_put ? "PUT" : "POST",
-                 is_put ? cli_path(cli, "certificates", id) : STR("/v1/certificates"), pair, &doc);
+    enum cli_exit status = cli_call(
+        cli, is_put ? "PUT" : "POST",
+        is_put ? cli_path(cli, "certificates", id) : STR("/v1/certificates"), pair, &doc);
     if (status != CLI_OK || cli->is_json)
         return status != CLI_OK ? status : cli_print_json(cli, doc);
     struct str made = cli_text(cli, doc, "id");
@@ -140,7 +153,7 @@ static enum cli_exit import_pair(struct cli *cli)
 
 static const struct cli_flag renew_flags[] = {
     {"wait", NULL, "wait until it is done, ten minutes at most"},
-    {NULL, NULL, NULL},
+    {NULL,   NULL, NULL                                        },
 };
 
 static bool has_changed(const json_t *before, const json_t *now, const char *member)
@@ -169,8 +182,9 @@ static enum cli_exit wait_for_change(struct cli *cli, struct str path, const jso
         }
         (void)nanosleep(&step, NULL);
     }
-    return cli_complain(cli, CLI_FAILED, "nothing has happened for ten minutes; gatehouse cert "
-                                         "show says what it waits for");
+    return cli_complain(cli, CLI_FAILED,
+                        "nothing has happened for ten minutes; gatehouse cert "
+                        "show says what it waits for");
 }
 
 static enum cli_exit renew(struct cli *cli)
@@ -189,17 +203,20 @@ static enum cli_exit renew(struct cli *cli)
         return wait_for_change(cli, path, before);
     if (cli->is_json)
         return cli_print_json(cli, doc);
+    bool is_there = json_is_string(json_object_get(doc, "not_after"));
     cli_say(cli,
-            "Certificate \"%.*s\" is renewed in the background; the present one serves on.\n"
+            "Certificate \"%.*s\" is asked for in the background; %s serves on.\n"
             "  watch it:  gatehouse cert show %.*s%s\n",
-            STR_ARG(id), STR_ARG(id), cli->here.p);
+            STR_ARG(id), is_there ? "the present one" : "a self-signed stand-in", STR_ARG(id),
+            cli->here.p);
     return CLI_OK;
 }
 
 static const struct cli_flag revoke_flags[] = {
-    {"reason", "REASON", "unspecified, key_compromise, affiliation_changed, superseded or "
-                         "cessation_of_operation (required)"},
-    {NULL, NULL, NULL},
+    {"reason", "REASON",
+     "unspecified, key_compromise, affiliation_changed, superseded or "
+     "cessation_of_operation (required)"},
+    {NULL,     NULL,     NULL           },
 };
 
 static enum cli_exit revoke(struct cli *cli)
@@ -210,8 +227,8 @@ static enum cli_exit revoke(struct cli *cli)
         return cli_complain(cli, CLI_USAGE, "say why: --reason REASON");
     AUTO(json_decref) json_t *body = json_pack("{s:s%}", "reason", reason.p, reason.len);
     struct str path = cli_path(cli, "certificates", cli->args.arguments[0]);
-    enum cli_exit status = cli_call(
-        cli, "POST", arena_fmt(cli->arena, "%.*s/revoke", STR_ARG(path)), body, &doc);
+    enum cli_exit status =
+        cli_call(cli, "POST", arena_fmt(cli->arena, "%.*s/revoke", STR_ARG(path)), body, &doc);
     return status != CLI_OK ? status : cli_print_json(cli, doc);
 }
 
@@ -220,21 +237,29 @@ static enum cli_exit rm(struct cli *cli)
     return cli_object_remove(cli, "certificates", "Certificate");
 }
 
+/* clang-format off */
 const struct cli_command cli_cert_commands[] = {
-    {"list", "", 0, 0, NULL, "List all certificates.", NULL, list},
-    {"show", "ID", 1, 1, NULL, "Show a certificate, what happens next, and why.", NULL, show},
-    {"import", "--cert FILE --key FILE", 0, 0, import_flags,
-     "Import a certificate with its private key.",
-     "Examples:\n"
-     "  gatehouse cert import --cert fullchain.pem --key privkey.pem\n"
-     "  gatehouse cert import --cert new.pem --key new.key --id intranet\n",
-     import_pair},
-    {"renew", "ID", 1, 1, renew_flags, "Get a new certificate now instead of later.",
-     "Example:\n"
-     "  gatehouse cert renew www.example.org --wait\n",
-     renew},
-    {"revoke", "ID --reason R", 1, 1, revoke_flags, "Revoke a certificate (not available yet).",
-     NULL, revoke},
-    {"rm", "ID", 1, 1, NULL, "Remove a certificate that no route needs.", NULL, rm},
+    {.name = "list", .arguments = "", .summary = "List all certificates.", .fn = list},
+    {.name = "show", .arguments = "ID", .least = 1, .most = 1,
+     .summary = "Show a certificate, what happens next, and why.", .fn = show},
+    {.name = "import", .arguments = "--cert FILE --key FILE", .flags = import_flags,
+     .summary = "Import a certificate with its private key.",
+     .more =
+        "Examples:\n"
+        "  gatehouse cert import --cert fullchain.pem --key privkey.pem\n"
+        "  gatehouse cert import --cert new.pem --key new.key --id intranet\n",
+     .fn = import_pair},
+    {.name = "renew", .arguments = "ID", .least = 1, .most = 1, .flags = renew_flags,
+     .summary = "Get a new certificate now instead of later.",
+     .more =
+        "Example:\n"
+        "  gatehouse cert renew www.example.org --wait\n",
+     .fn = renew},
+    {.name = "revoke", .arguments = "ID --reason R", .least = 1, .most = 1,
+     .flags = revoke_flags, .summary = "Revoke a certificate (not available yet).",
+     .fn = revoke},
+    {.name = "rm", .arguments = "ID", .least = 1, .most = 1,
+     .summary = "Remove a certificate that no route needs.", .fn = rm},
     {.name = NULL},
 };
+/* clang-format on */

@@ -1,9 +1,9 @@
 #include "admin/cli_client.h"
 
+#include "gateway/base/limits.h"
+
 #include <curl/curl.h>
 #include <sys/un.h>
-
-#include "gateway/base/limits.h"
 
 AUTO_DEFINE(curl_easy_cleanup, CURL *)
 AUTO_DEFINE(curl_slist_free_all, struct curl_slist *)
@@ -23,8 +23,8 @@ static struct err find_socket(struct arena *a, struct str data_dir, struct str *
         return fail(ERR_MEMORY, 0);
     if (ret_path->len < sizeof(((struct sockaddr_un *)NULL)->sun_path))
         return OK;
-    *ret_words = arena_fmt(a, "the path %s is too long for a socket; use a shorter --data",
-                           ret_path->p);
+    *ret_words =
+        arena_fmt(a, "the path %s is too long for a socket; use a shorter --data", ret_path->p);
     return fail(ERR_IO, 0);
 }
 
@@ -65,8 +65,9 @@ static struct err make_headers(struct arena *a, const struct cli_server *server,
     if (!str_is_empty(request->body))
         is_ok = is_ok && add_header(list, "Content-Type: application/json");
     if (!str_is_empty(server->token))
-        is_ok = is_ok && add_header(list, arena_fmt(a, "Authorization: Bearer %.*s",
-                                                    STR_ARG(server->token)).p);
+        is_ok = is_ok &&
+                add_header(
+                    list, arena_fmt(a, "Authorization: Bearer %.*s", STR_ARG(server->token)).p);
     return is_ok ? OK : fail(ERR_MEMORY, 0);
 }
 
@@ -84,8 +85,9 @@ static struct err set_options(CURL *curl, const struct cli_request *request,
     c = c ? c : curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
     c = c ? c : curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
     if (!str_is_empty(request->body)) {
-        c = c ? c : curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE,
-                                     (curl_off_t)request->body.len);
+        c = c ? c
+              : curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE,
+                                 (curl_off_t)request->body.len);
         c = c ? c : curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body.p);
     }
     return c == CURLE_OK ? OK : fail(ERR_MEMORY, (int32_t)c);
@@ -96,11 +98,12 @@ static struct str explain(struct arena *a, const struct cli_server *server, CURL
 {
     bool is_socket = str_is_empty(server->url);
     if (is_socket && (code == CURLE_COULDNT_CONNECT || code == CURLE_FAILED_INIT))
-        return arena_fmt(a,
-                         "gatehouse is not running on %.*s, or you may not open its admin.sock\n"
-                         "  start it with:    gatehouse run --data %.*s\n"
-                         "  or look elsewhere: --data DIR, or --server URL --token TOKEN",
-                         STR_ARG(server->data_dir), STR_ARG(server->data_dir));
+        return arena_fmt(
+            a,
+            "gatehouse is not running on %.*s, or you may not open its admin.sock\n"
+            "  start it with:    gatehouse run --data %.*s\n"
+            "  or look elsewhere: --data DIR, or --server URL --token TOKEN",
+            STR_ARG(server->data_dir), STR_ARG(server->data_dir));
     if (is_socket)
         return arena_fmt(a, "%.*s/admin.sock: %s", STR_ARG(server->data_dir),
                          curl_easy_strerror(code));

@@ -3,7 +3,8 @@
  * Purpose: libcurl over DIR/admin.sock, or to --server URL with --token T.
  * Thread:  one.
  * Owns:    the answer's body is the caller's buf.
- * Limits:  CLI_CONNECT_LIMIT_MS to connect, CLI_REQUEST_LIMIT_MS in all, ADMIN_REPLY_MAX_BYTES.
+ * Limits:  CLI_CONNECT_LIMIT_MS to connect, CLI_REQUEST_LIMIT_MS in all,
+ *          ADMIN_REPLY_MAX_BYTES.
  * Fails:   ERR_IO: no answer; ret_words (in the arena) says why. */
 #pragma once
 

@@ -1,13 +1,13 @@
 #include "admin/cli_command.h"
 
-#include <errno.h>
-#include <stdarg.h>
-
 #include "gateway/base/clock.h"
 #include "gateway/base/json.h"
 #include "gateway/base/limits.h"
 #include "gateway/base/text.h"
 #include "gateway/base/units.h"
+
+#include <errno.h>
+#include <stdarg.h>
 
 /* What came from elsewhere cannot move the cursor; line feeds are our own. */
 static void put_lines(struct cli *cli, FILE *out, const char *fmt, va_list args)
@@ -72,16 +72,16 @@ static void explain_problem(struct cli *cli, unsigned status, const json_t *doc)
     }
     (void)fputs("gatehouse: ", err);
     if (json_array_size(errors) > 1)
-        (void)fprintf(err, "%zu things are wrong; nothing was changed", json_array_size(errors));
+        (void)fprintf(err, "%zu things are wrong; nothing was changed",
+                      json_array_size(errors));
     else
         (void)cli_table_put(err, detail, 0);
     (void)fputc('\n', err);
-    for (size_t i = 0; i < json_array_size(errors); i++) {
+    /* A single error is the sentence itself. */
+    for (size_t i = 0; json_array_size(errors) > 1 && i < json_array_size(errors); i++) {
         const json_t *error = json_array_get(errors, i);
         struct str field = json_str(json_object_get(error, "field"));
         struct str message = json_str(json_object_get(error, "message"));
-        if (json_array_size(errors) == 1 && str_eq(message, detail) && str_is_empty(field))
-            return;
         (void)fputs("  ", err);
         (void)cli_table_put(err, str_is_empty(field) ? STR("(the whole)") : field, 0);
         (void)fputs(": ", err);
@@ -98,8 +98,9 @@ static enum cli_exit read_answer(struct cli *cli, const struct cli_answer *answe
     AUTO(json_decref) json_t *doc = NULL;
     bool is_ok = answer->status >= 200 && answer->status < 300;
     if (buf_len(&answer->body) > 0 && failed(json_read(buf_view(&answer->body), &doc)) && is_ok)
-        return cli_complain(cli, CLI_FAILED, "the answer is not JSON: is this the admin "
-                                             "interface of gatehouse?");
+        return cli_complain(cli, CLI_FAILED,
+                            "the answer is not JSON: is this the admin "
+                            "interface of gatehouse?");
     if (!is_ok) {
         explain_problem(cli, answer->status, doc);
         return CLI_FAILED;
@@ -112,7 +113,8 @@ enum cli_exit cli_call(struct cli *cli, const char *method, struct str path, con
                        json_t **ret_doc)
 {
     const struct cli_env *env = cli->env;
-    cli_transport_fn *transport = env->transport != NULL ? env->transport : cli_client_transport;
+    cli_transport_fn *transport =
+        env->transport != NULL ? env->transport : cli_client_transport;
     struct cli_answer answer = {.status = 0};
     struct str words = STR_NONE;
     struct buf text;
@@ -123,9 +125,9 @@ enum cli_exit cli_call(struct cli *cli, const char *method, struct str path, con
         e = transport(env->transport_arg, cli->arena, &cli->server,
                       &(struct cli_request){method, path, buf_view(&text)}, &answer, &words);
     enum cli_exit status =
-        failed(e) ? cli_complain(cli, CLI_FAILED, "%s",
-                                 str_is_empty(words) ? e.kind->text : words.p)
-                  : read_answer(cli, &answer, ret_doc);
+        failed(e)
+            ? cli_complain(cli, CLI_FAILED, "%s", str_is_empty(words) ? e.kind->text : words.p)
+            : read_answer(cli, &answer, ret_doc);
     buf_fini(&text);
     buf_fini(&answer.body);
     return status;
@@ -161,7 +163,8 @@ void cli_print_table(struct cli *cli, const struct cli_table *t)
     cli_table_print(t, cli->env->out, cli->env->width, cli_is_coloured(cli));
 }
 
-void cli_print_pair(struct cli *cli, const char *label, struct str value, enum cli_colour colour)
+void cli_print_pair(struct cli *cli, const char *label, struct str value,
+                    enum cli_colour colour)
 {
     FILE *out = cli->env->out;
     bool is_coloured = cli_is_coloured(cli) && colour != CLI_PLAIN;
@@ -205,7 +208,11 @@ struct str cli_when(struct cli *cli, struct str time)
         const char *one;
         const char *many;
         int64_t seconds;
-    } units[] = {{"day", "days", 86400}, {"hour", "hours", 3600}, {"minute", "minutes", 60}};
+    } units[] = {
+        {"day",    "days",    86400},
+        {"hour",   "hours",   3600 },
+        {"minute", "minutes", 60   }
+    };
     int64_t at;
     if (failed(units_parse_time(time, &at)))
         return STR("-");
@@ -228,12 +235,17 @@ enum cli_colour cli_state_colour(struct str state)
         struct str state;
         enum cli_colour colour;
     } colours[] = {
-        {STR_LIT("ok"), CLI_GOOD},       {STR_LIT("up"), CLI_GOOD},
-        {STR_LIT("active"), CLI_GOOD},   {STR_LIT("degraded"), CLI_WARN},
-        {STR_LIT("pending"), CLI_WARN},  {STR_LIT("renewing"), CLI_WARN},
-        {STR_LIT("down"), CLI_BAD},      {STR_LIT("failed"), CLI_BAD},
-        {STR_LIT("expired"), CLI_BAD},   {STR_LIT("disabled"), CLI_DIM},
-        {STR_LIT("unknown"), CLI_DIM},
+        {STR_LIT("ok"),       CLI_GOOD},
+        {STR_LIT("up"),       CLI_GOOD},
+        {STR_LIT("active"),   CLI_GOOD},
+        {STR_LIT("degraded"), CLI_WARN},
+        {STR_LIT("pending"),  CLI_WARN},
+        {STR_LIT("renewing"), CLI_WARN},
+        {STR_LIT("down"),     CLI_BAD },
+        {STR_LIT("failed"),   CLI_BAD },
+        {STR_LIT("expired"),  CLI_BAD },
+        {STR_LIT("disabled"), CLI_DIM },
+        {STR_LIT("unknown"),  CLI_DIM },
     };
     for (size_t i = 0; i < ARRAY_LEN(colours); i++) {
         if (str_eq(state, colours[i].state))
@@ -271,7 +283,8 @@ enum cli_exit cli_read_file(struct cli *cli, struct str path, struct str *ret_te
     if (!is_stdin)
         (void)fclose(file);
     struct str view = buf_view(&text);
-    *ret_text = failed(e) ? STR_NONE : arena_dup(cli->arena, str_is_empty(view) ? STR("") : view);
+    *ret_text =
+        failed(e) ? STR_NONE : arena_dup(cli->arena, str_is_empty(view) ? STR("") : view);
     buf_fini(&text);
     if (ret_text->p == NULL)
         return cli_complain(cli, CLI_FAILED, "cannot read %.*s: %s", STR_ARG(path),

@@ -1,17 +1,17 @@
 /* cli_command.h - what a command of the command line is, and what all of them use.
  *
- * Purpose: a command is one row (name, arguments, flags, help, function) in its group's table; the
- *          functions below ask the API and speak to the user in one voice.
+ * Purpose: a command is one row (name, arguments, flags, help, function) in its group's
+ *          table; the functions below ask the API and speak to the user in one voice.
  * Thread:  one.
  * Owns:    struct cli lives as long as the command; text is in its arena.
  * Fails:   commands and cli_call return an exit status; words have been printed then. */
 #pragma once
 
-#include <jansson.h>
-
 #include "admin/cli.h"
 #include "admin/cli_args.h"
 #include "admin/cli_table.h"
+
+#include <jansson.h>
 
 enum cli_exit { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 
@@ -31,10 +31,10 @@ struct cli {
 typedef enum cli_exit cli_command_fn(struct cli *cli);
 
 struct cli_command {
-    const char *name;      /* NULL ends a table */
-    const char *arguments; /* "HOST[/PATH] TARGET..." */
-    int least;             /* how many arguments at least, */
-    int most;              /* and at most; -1: any number */
+    const char *name;             /* NULL ends a table */
+    const char *arguments;        /* "HOST[/PATH] TARGET..." */
+    int least;                    /* how many arguments at least, */
+    int most;                     /* and at most; -1: any number */
     const struct cli_flag *flags; /* may be NULL */
     const char *summary;
     const char *more; /* notes and examples for --help; may be NULL */
@@ -52,8 +52,8 @@ extern const struct cli_command cli_status_commands[];
 
 /* ---- asking ---- */
 
-/* One request.  body (may be NULL) is borrowed.  *ret_doc: new reference, NULL without a body. A
- * failure has been explained on env->err. */
+/* One request.  body (may be NULL) is borrowed.  *ret_doc: new reference, NULL without a
+ * body. A failure has been explained on env->err. */
 enum cli_exit cli_call(struct cli *cli, const char *method, struct str path, const json_t *body,
                        json_t **ret_doc);
 
@@ -75,14 +75,15 @@ enum cli_exit cli_print_json(struct cli *cli, const json_t *doc);
 void cli_print_table(struct cli *cli, const struct cli_table *t);
 
 /* "label   value" lines; colours as wanted.  An empty value is not printed. */
-void cli_print_pair(struct cli *cli, const char *label, struct str value, enum cli_colour colour);
+void cli_print_pair(struct cli *cli, const char *label, struct str value,
+                    enum cli_colour colour);
 
 bool cli_is_coloured(const struct cli *cli);
 
 /* ---- reading answers ---- */
 
-/* Text of a member along a path of names ending with NULL: "" if absent, null or no text; numbers
- * and booleans as text. */
+/* Text of a member along a path of names ending with NULL: "" if absent, null or no text;
+ * numbers and booleans as text. */
 struct str cli_text(struct cli *cli, const json_t *doc, const char *name);
 
 /* The strings of an array joined by ", "; "" if absent. */

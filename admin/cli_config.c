@@ -1,9 +1,9 @@
 /* cli_config.c - gatehouse export | import: the whole configuration as one JSON document */
 #include "admin/cli_command.h"
 
-#include <errno.h>
-
 #include "gateway/base/json.h"
+
+#include <errno.h>
 
 static enum cli_exit write_file(struct cli *cli, struct str path, const json_t *doc)
 {
@@ -32,13 +32,18 @@ static enum cli_exit export_config(struct cli *cli)
 
 static const struct cli_flag import_flags[] = {
     {"dry-run", NULL, "only say what would change"},
-    {NULL, NULL, NULL},
+    {NULL,      NULL, NULL                        },
 };
 
 static void print_changes(struct cli *cli, const json_t *changes)
 {
     static const struct cli_column columns[] = {
-        {"CHANGE", true}, {"WHAT", true}, {"ID", false}, {"MEMBERS", false}, {NULL, false}};
+        {"CHANGE",  CLI_KEEP  },
+        {"WHAT",    CLI_KEEP  },
+        {"ID",      CLI_SHRINK},
+        {"MEMBERS", CLI_SHRINK},
+        {NULL,      CLI_KEEP  }
+    };
     struct cli_table *t = cli_table_new(cli->arena, columns);
     for (size_t i = 0; i < json_array_size(changes); i++) {
         const json_t *change = json_array_get(changes, i);
@@ -46,11 +51,11 @@ static void print_changes(struct cli *cli, const json_t *changes)
         enum cli_colour colour = str_eq(how, STR("create"))   ? CLI_GOOD
                                  : str_eq(how, STR("delete")) ? CLI_BAD
                                                               : CLI_WARN;
-        cli_table_add(t, (struct cli_cell[]){
-                             {how, colour},
-                             {cli_text(cli, change, "kind"), CLI_PLAIN},
-                             {cli_text(cli, change, "id"), CLI_PLAIN},
-                             {cli_join(cli, json_object_get(change, "fields")), CLI_PLAIN}});
+        cli_table_row(t);
+        cli_table_cell(t, how, colour);
+        cli_table_cell(t, cli_text(cli, change, "kind"), CLI_PLAIN);
+        cli_table_cell(t, cli_text(cli, change, "id"), CLI_PLAIN);
+        cli_table_cell(t, cli_join(cli, json_object_get(change, "fields")), CLI_PLAIN);
     }
     cli_print_table(cli, t);
 }
@@ -86,22 +91,28 @@ static enum cli_exit import_config(struct cli *cli)
     return CLI_OK;
 }
 
+/* clang-format off */
 const struct cli_command cli_config_commands[] = {
-    {"export", "[FILE]", 0, 1, NULL, "Write the whole configuration as one JSON document.",
-     "Without FILE to standard output. Certificates are listed without their keys; tokens and\n"
-     "the EAB key are not exported.\n"
-     "\n"
-     "Example:\n"
-     "  gatehouse export backup.json\n",
-     export_config},
-    {"import", "FILE [--dry-run]", 1, 1, import_flags,
-     "Replace the whole configuration by a document, all or nothing.",
-     "FILE \"-\" is standard input. Settings, ACME settings and routes are replaced; certificates\n"
-     "and tokens stay as they are.\n"
-     "\n"
-     "Examples:\n"
-     "  gatehouse import backup.json --dry-run\n"
-     "  gatehouse import backup.json\n",
-     import_config},
+    {.name = "export", .arguments = "[FILE]", .most = 1,
+     .summary = "Write the whole configuration as one JSON document.",
+     .more =
+        "Without FILE to standard output. Certificates are listed without their keys;\n"
+        "tokens and the EAB key are not exported.\n"
+        "\n"
+        "Example:\n"
+        "  gatehouse export backup.json\n",
+     .fn = export_config},
+    {.name = "import", .arguments = "FILE [--dry-run]", .least = 1, .most = 1,
+     .flags = import_flags,
+     .summary = "Replace the whole configuration by a document, all or nothing.",
+     .more =
+        "FILE \"-\" is standard input. Settings, ACME settings and routes are replaced;\n"
+        "certificates and tokens stay as they are.\n"
+        "\n"
+        "Examples:\n"
+        "  gatehouse import backup.json --dry-run\n"
+        "  gatehouse import backup.json\n",
+     .fn = import_config},
     {.name = NULL},
 };
+/* clang-format on */

@@ -12,8 +12,8 @@ static const struct shape *find_row(const struct shape *shape, struct str name)
     return NULL;
 }
 
-/* The row that a dotted path leads to; NULL if the shape does not know it (the API will say so).
- * *ret_is_pair: the path goes on into a table of headers, with one name. */
+/* The row that a dotted path leads to; NULL if the shape does not know it (the API will
+ * say so). *ret_is_pair: the path goes on into a table of headers, with one name. */
 static const struct shape *find_member(const struct shape *shape, struct str path,
                                        bool *ret_is_pair)
 {
@@ -63,7 +63,8 @@ static struct err make_list(struct str text, json_t **ret_value)
 /* A JSON scalar such as 3 or true if it is one, else the text itself. */
 static json_t *scalar_or_text(struct str text)
 {
-    json_t *value = json_loadb(str_is_empty(text) ? "" : text.p, text.len, JSON_DECODE_ANY, NULL);
+    json_t *value =
+        json_loadb(str_is_empty(text) ? "" : text.p, text.len, JSON_DECODE_ANY, NULL);
     if (value != NULL && !json_is_string(value))
         return value;
     json_decref(value);
@@ -76,7 +77,8 @@ static bool is_text_kind(enum shape_kind kind)
            kind == SHAPE_DURATION || kind == SHAPE_SIZE;
 }
 
-/* row: of the member, NULL if the shape does not know it; is_pair: of the value of a header. */
+/* row: of the member, NULL if the shape does not know it; is_pair: of the value of a
+ * header. */
 static struct err make_value(const struct cli_edit *edit, const struct shape *row, bool is_pair,
                              struct str text, struct str *ret_words, json_t **ret_value)
 {
@@ -117,7 +119,8 @@ static bool next_name(struct str *path, const struct shape **row, const struct s
     return true;
 }
 
-static struct err put_at(json_t *patch, const struct shape *shape, struct str path, json_t *value)
+static struct err put_at(json_t *patch, const struct shape *shape, struct str path,
+                         json_t *value)
 {
     AUTO(json_decref) json_t *owned = value;
     const struct shape *row = NULL;
@@ -149,8 +152,8 @@ static struct err add_word(const struct cli_edit *edit, struct str word, json_t 
     bool is_pair;
     json_t *value = NULL;
     if (!str_split(word, '=', &path, &text) || str_is_empty(path)) {
-        *ret_words = arena_fmt(edit->arena, "\"%.*s\" is not of the form NAME=VALUE",
-                               STR_ARG(word));
+        *ret_words =
+            arena_fmt(edit->arena, "\"%.*s\" is not of the form NAME=VALUE", STR_ARG(word));
         return fail(ERR_SYNTAX, 0);
     }
     const struct shape *row = find_member(edit->shape, path, &is_pair);

@@ -1,7 +1,9 @@
 #include "admin/cli_object.h"
 
 #include "admin/cli_edit.h"
+
 #include "gateway/base/json.h"
+#include "gateway/base/limits.h"
 
 enum cli_exit cli_object_show(struct cli *cli, struct str path, cli_object_print_fn *print)
 {
@@ -53,28 +55,40 @@ enum cli_exit cli_object_remove(struct cli *cli, const char *collection, const c
     return status;
 }
 
+/* A PEM text would fill the screen: its length says that it is there. */
+static struct str short_text(struct cli *cli, const json_t *value)
+{
+    size_t len = json_string_length(value);
+    return len <= 200 ? json_str(value) : arena_fmt(cli->arena, "(%zu bytes, see --json)", len);
+}
+
+static struct str json_text(struct cli *cli, const json_t *value)
+{
+    struct str text = STR_NONE;
+    struct buf out;
+    buf_init(&out, ADMIN_BODY_MAX_BYTES);
+    if (!failed(json_write(value, &out)))
+        text = arena_dup(cli->arena, buf_view(&out));
+    buf_fini(&out);
+    return text;
+}
+
 static void print_member(struct cli *cli, const char *name, const json_t *value)
 {
-    if (json_is_string(value)) {
-        /* A PEM text would fill the screen; its length says that it is there. */
-        bool is_long = json_string_length(value) > 200;
-        cli_print_pair(cli, name,
-                       is_long ? arena_fmt(cli->arena, "(%zu bytes, see --json)",
-                                           json_string_length(value))
-                               : json_str(value), CLI_PLAIN);
-        return;
-    }
-    struct buf out;
-    buf_init(&out, 64 * 1024);
-    if (!failed(json_write(value, &out)))
-        cli_print_pair(cli, name, json_is_null(value) ? STR("-") : buf_view(&out), CLI_PLAIN);
-    buf_fini(&out);
+    struct str text;
+    if (json_is_string(value))
+        text = short_text(cli, value);
+    else if (json_is_array(value) && json_is_string(json_array_get(value, 0)))
+        text = cli_join(cli, value);
+    else
+        text = json_text(cli, value);
+    bool is_empty = json_is_null(value) || str_is_empty(text) || str_eq(text, STR("[]"));
+    cli_print_pair(cli, name, is_empty ? STR("-") : text, CLI_PLAIN);
 }
 
 void cli_object_print_members(struct cli *cli, json_t *doc)
 {
     const char *name;
     json_t *value;
-    json_object_foreach (doc, name, value)
-        print_member(cli, name, value);
+    json_object_foreach(doc, name, value) print_member(cli, name, value);
 }

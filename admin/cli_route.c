@@ -3,8 +3,9 @@
 #include "admin/cli_edit.h"
 #include "admin/cli_object.h"
 #include "admin/cli_target.h"
-#include "gateway/base/json.h"
 #include "store/model.h"
+
+#include "gateway/base/json.h"
 
 /* "http://a, http://b" */
 static struct str targets_of(struct cli *cli, const json_t *route)
@@ -28,20 +29,27 @@ static struct str hosts_of(struct cli *cli, const json_t *route)
 static void print_list(struct cli *cli, const json_t *items)
 {
     static const struct cli_column columns[] = {
-        {"ID", true},           {"HOSTS", false}, {"PATH", false}, {"TARGETS", false},
-        {"CERTIFICATE", false}, {"HTTPS", true},  {"ENABLED", true}, {NULL, false}};
+        {"ID",          CLI_KEEP  },
+        {"HOSTS",       CLI_SHRINK},
+        {"PATH",        CLI_SHRINK},
+        {"TARGETS",     CLI_SHRINK},
+        {"ENABLED",     CLI_KEEP  },
+        {"CERTIFICATE", CLI_DROP  },
+        {"HTTPS",       CLI_DROP  },
+        {NULL,          CLI_KEEP  }
+    };
     struct cli_table *t = cli_table_new(cli->arena, columns);
     for (size_t i = 0; i < json_array_size(items); i++) {
         const json_t *route = json_array_get(items, i);
         bool is_on = json_is_true(json_object_get(route, "enabled"));
-        cli_table_add(t, (struct cli_cell[]){{cli_text(cli, route, "id"), CLI_PLAIN},
-                                             {hosts_of(cli, route), CLI_PLAIN},
-                                             {cli_text(cli, route, "path"), CLI_PLAIN},
-                                             {targets_of(cli, route), CLI_PLAIN},
-                                             {cli_text(cli, route, "certificate"), CLI_PLAIN},
-                                             {cli_text(cli, route, "https"), CLI_PLAIN},
-                                             {is_on ? STR("yes") : STR("no"),
-                                              is_on ? CLI_GOOD : CLI_DIM}});
+        cli_table_row(t);
+        cli_table_cell(t, cli_text(cli, route, "id"), CLI_PLAIN);
+        cli_table_cell(t, hosts_of(cli, route), CLI_PLAIN);
+        cli_table_cell(t, cli_text(cli, route, "path"), CLI_PLAIN);
+        cli_table_cell(t, targets_of(cli, route), CLI_PLAIN);
+        cli_table_cell(t, is_on ? STR("yes") : STR("no"), is_on ? CLI_GOOD : CLI_DIM);
+        cli_table_cell(t, cli_text(cli, route, "certificate"), CLI_PLAIN);
+        cli_table_cell(t, cli_text(cli, route, "https"), CLI_PLAIN);
     }
     cli_print_table(cli, t);
 }
@@ -71,10 +79,10 @@ static void print_headers(struct cli *cli, const json_t *route, const char *memb
         json_t *pairs = json_object_get(ops, kinds[i]);
         const char *name;
         json_t *value;
-        json_object_foreach (pairs, name, value)
-            cli_print_pair(cli, member,
-                           arena_fmt(cli->arena, "%s %s: %s", kinds[i], name,
-                                     json_string_value(value)), CLI_PLAIN);
+        json_object_foreach(pairs, name, value) cli_print_pair(
+            cli, member,
+            arena_fmt(cli->arena, "%s %s: %s", kinds[i], name, json_string_value(value)),
+            CLI_PLAIN);
     }
     struct str removed = cli_join(cli, json_object_get(ops, "remove"));
     if (!str_is_empty(removed))
@@ -96,8 +104,8 @@ static void print_route(struct cli *cli, json_t *route)
     print_headers(cli, route, "response_headers");
     cli_print_pair(cli, "targets", targets_of(cli, route), CLI_PLAIN);
     cli_print_pair(cli, "balance", cli_text(cli, upstream, "balance"), CLI_PLAIN);
-    cli_print_pair(cli, "tls.verify",
-                   cli_text(cli, json_object_get(upstream, "tls"), "verify"), CLI_PLAIN);
+    cli_print_pair(cli, "tls.verify", cli_text(cli, json_object_get(upstream, "tls"), "verify"),
+                   CLI_PLAIN);
     cli_print_pair(cli, "retries", cli_text(cli, upstream, "retries"), CLI_PLAIN);
     cli_print_pair(cli, "timeouts",
                    arena_fmt(cli->arena, "connect %s, response %s, idle %s",
@@ -106,8 +114,7 @@ static void print_route(struct cli *cli, json_t *route)
                              json_string_value(json_object_get(timeouts, "idle"))),
                    CLI_PLAIN);
     cli_print_pair(cli, "revision",
-                   arena_fmt(cli->arena, "%s, changed %s",
-                             cli_text(cli, route, "revision").p,
+                   arena_fmt(cli->arena, "%s, changed %s", cli_text(cli, route, "revision").p,
                              cli_when(cli, cli_text(cli, route, "updated_at")).p),
                    CLI_PLAIN);
 }
@@ -119,44 +126,46 @@ static enum cli_exit show(struct cli *cli)
 
 /* ---- add ---- */
 
+/* clang-format off */
 static const struct cli_flag add_flags[] = {
-    {"id", "ID", "name of the route; made from the host if absent"},
-    {"certificate", "auto|none|ID", "auto (default) gets one by ACME"},
-    {"https", "redirect|only|optional", "what port 80 does (default: redirect)"},
-    {"strip-prefix", NULL, "cut PATH from what the target sees"},
-    {"host-header", "VALUE", "preserve (default), target, or the Host to send"},
-    {"max-body", "SIZE", "largest request body, e.g. 10GiB (default: unlimited)"},
-    {"verify", "system|ca|pin|off", "how an https:// target is authenticated"},
-    {"ca", "FILE", "PEM with the CA of the target; implies --verify ca"},
-    {"pin", "SHA256", "key of the target, repeatable; implies --verify pin"},
-    {"server-name", "NAME", "name expected in the target's certificate"},
-    {"balance", "METHOD", "how a target is chosen (default: round_robin)"},
-    {"retries", "N", "further targets tried (default: 2)"},
-    {"connect-timeout", "TIME", "TCP and TLS to the target (default: 5s)"},
-    {"response-timeout", "TIME", "wait for the head of the answer (default: 1h)"},
-    {"idle-timeout", "TIME", "without a byte in either direction (default: 1h)"},
-    {"set-header", "\"N: V\"", "set a request header, repeatable"},
-    {"remove-header", "NAME", "remove a request header, repeatable"},
-    {"disabled", NULL, "store the route, but do not serve it yet"},
+    {"id",               "ID",                     "its name; made from the host if absent"},
+    {"certificate",      "auto|none|ID",           "auto (default) gets one by ACME"},
+    {"https",            "redirect|only|optional", "what port 80 does (default: redirect)"},
+    {"strip-prefix",     NULL,                     "cut PATH from what the target sees"},
+    {"host-header",      "VALUE",                  "preserve (default), target, or a value"},
+    {"max-body",         "SIZE",                   "largest request body (default: unlimited)"},
+    {"verify",           "system|ca|pin|off",      "how an https:// target is authenticated"},
+    {"ca",               "FILE",                   "PEM, the target's CA; implies --verify ca"},
+    {"pin",              "SHA256",                 "its key, repeatable; implies --verify pin"},
+    {"server-name",      "NAME",                   "expected in the target's certificate"},
+    {"balance",          "METHOD",                 "how to choose one (default: round_robin)"},
+    {"retries",          "N",                      "further targets tried (default: 2)"},
+    {"connect-timeout",  "TIME",                   "TCP and TLS to the target (default: 5s)"},
+    {"response-timeout", "TIME",                   "until its answer begins (default: 1h)"},
+    {"idle-timeout",     "TIME",                   "without a byte, either way (default: 1h)"},
+    {"set-header",       "\"N: V\"",               "set a request header, repeatable"},
+    {"remove-header",    "NAME",                   "remove a request header, repeatable"},
+    {"disabled",         NULL,                     "store the route, but do not serve it yet"},
     {NULL, NULL, NULL},
 };
+/* clang-format on */
 
 /* Flags whose text goes into the object as it is. */
 static const struct {
     const char *flag;
     struct str path;
 } plain_flags[] = {
-    {"id", STR_LIT("id")},
-    {"certificate", STR_LIT("certificate")},
-    {"https", STR_LIT("https")},
-    {"host-header", STR_LIT("host_header")},
-    {"max-body", STR_LIT("max_body")},
-    {"verify", STR_LIT("upstream.tls.verify")},
-    {"server-name", STR_LIT("upstream.tls.server_name")},
-    {"balance", STR_LIT("upstream.balance")},
-    {"connect-timeout", STR_LIT("upstream.timeouts.connect")},
+    {"id",               STR_LIT("id")                        },
+    {"certificate",      STR_LIT("certificate")               },
+    {"https",            STR_LIT("https")                     },
+    {"host-header",      STR_LIT("host_header")               },
+    {"max-body",         STR_LIT("max_body")                  },
+    {"verify",           STR_LIT("upstream.tls.verify")       },
+    {"server-name",      STR_LIT("upstream.tls.server_name")  },
+    {"balance",          STR_LIT("upstream.balance")          },
+    {"connect-timeout",  STR_LIT("upstream.timeouts.connect") },
     {"response-timeout", STR_LIT("upstream.timeouts.response")},
-    {"idle-timeout", STR_LIT("upstream.timeouts.idle")},
+    {"idle-timeout",     STR_LIT("upstream.timeouts.idle")    },
 };
 
 static enum cli_exit out_of_memory(struct cli *cli)
@@ -164,8 +173,10 @@ static enum cli_exit out_of_memory(struct cli *cli)
     return cli_complain(cli, CLI_FAILED, "out of memory");
 }
 
-/* The value of every repetition of a flag, as an array at a path; nothing if it was not given. */
-static struct err put_repeated(struct cli *cli, json_t *route, const char *flag, struct str path)
+/* The value of every repetition of a flag, as an array at a path; nothing if it was not
+ * given. */
+static struct err put_repeated(struct cli *cli, json_t *route, const char *flag,
+                               struct str path)
 {
     AUTO(json_decref) json_t *values = json_array();
     struct str value;
@@ -247,7 +258,8 @@ static struct err put_targets(struct cli *cli, json_t *route, struct str *ret_wo
     return cli_edit_put(route, STR("upstream.targets"), TAKE(targets));
 }
 
-static struct err make_route(struct cli *cli, struct str ca, json_t *route, struct str *ret_words)
+static struct err make_route(struct cli *cli, struct str ca, json_t *route,
+                             struct str *ret_words)
 {
     json_t *hosts;
     struct str path;
@@ -257,6 +269,19 @@ static struct err make_route(struct cli *cli, struct str ca, json_t *route, stru
     TRY(put_targets(cli, route, ret_words));
     TRY(put_flags(cli, route, ret_words));
     return put_trust(cli, route, ca);
+}
+
+/* Nothing is issued before somebody has agreed to the CA's terms. */
+static void say_terms(struct cli *cli)
+{
+    AUTO(json_decref) json_t *acme = NULL;
+    if (cli_call(cli, "GET", STR("/v1/acme"), NULL, &acme) != CLI_OK ||
+        json_is_true(json_object_get(acme, "tos_agreed")))
+        return;
+    cli_say(cli,
+            "It is issued once you agree to the terms of the certificate authority:\n"
+            "  gatehouse acme set tos_agreed=true contact=mailto:you@example.org%s\n",
+            cli->here.p);
 }
 
 /* The managed certificate that came with the route: what it does, and how to watch it. */
@@ -278,7 +303,9 @@ static void say_certificate(struct cli *cli, struct str route_id)
         struct str why = cli_text(cli, json_object_get(cert, "next_action"), "why");
         cli_say(cli, "Its certificate \"%.*s\" is %s%s%.*s\n", STR_ARG(id),
                 cli_text(cli, cert, "state").p, str_is_empty(why) ? "" : ": ", STR_ARG(why));
-        cli_say(cli, "  watch it:  gatehouse cert show %.*s%s\n", STR_ARG(id), cli->here.p);
+        if (str_eq(cli_text(cli, cert, "state"), STR("pending")))
+            say_terms(cli);
+        cli_say(cli, "  watch it:    gatehouse cert show %.*s%s\n", STR_ARG(id), cli->here.p);
         return;
     }
 }
@@ -326,30 +353,39 @@ static enum cli_exit rm(struct cli *cli)
     return cli_object_remove(cli, "routes", "Route");
 }
 
+/* clang-format off */
 const struct cli_command cli_route_commands[] = {
-    {"list", "", 0, 0, NULL, "List all routes.", NULL, list},
-    {"show", "ID", 1, 1, NULL, "Show a route.", NULL, show},
-    {"add", "HOST[/PATH] TARGET...", 2, -1, add_flags, "Add a route: what HOST serves comes from TARGET.",
-     "HOST may be a list (www.example.org,example.org), *.example.org, or *.\n"
-     "TARGET is a URL, or short: 8080, :8080, app:3000, [::1]:8080, /run/app.sock.\n"
-     "\n"
-     "Examples:\n"
-     "  gatehouse route add www.example.org 3000\n"
-     "  gatehouse route add example.org/api http://[fd00::10]:8080 --strip-prefix\n"
-     "  gatehouse route add cloud.example.org https://10.0.0.5:8443 --ca internal-ca.pem\n"
-     "  gatehouse route add intranet.lan 8080 --certificate none --https optional\n",
-     add},
-    {"set", "ID NAME=VALUE...", 2, -1, NULL, "Change members of a route.",
-     "NAME is a path with dots as in `gatehouse route show ID --json`. VALUE: text, number or\n"
-     "true/false as the member is; lists with commas; null removes; @FILE reads a file.\n"
-     "\n"
-     "Examples:\n"
-     "  gatehouse route set cloud upstream.timeouts.idle=10m\n"
-     "  gatehouse route set cloud hosts=cloud.example.org,files.example.org\n"
-     "  gatehouse route set cloud upstream.targets=10.0.0.5:8080,10.0.0.6:8080\n"
-     "  gatehouse route set cloud upstream.tls.verify=ca upstream.tls.ca=@internal-ca.pem\n"
-     "  gatehouse route set cloud request_headers.set.X-Tenant=blue enabled=false\n",
-     set},
-    {"rm", "ID", 1, 1, NULL, "Remove a route.", NULL, rm},
+    {.name = "list", .arguments = "", .summary = "List all routes.", .fn = list},
+    {.name = "show", .arguments = "ID", .least = 1, .most = 1, .summary = "Show a route.",
+     .fn = show},
+    {.name = "add", .arguments = "HOST[/PATH] TARGET...", .least = 2, .most = -1,
+     .flags = add_flags, .summary = "Add a route: what HOST serves comes from TARGET.",
+     .more =
+        "HOST may be a list (www.example.org,example.org), *.example.org, or *.\n"
+        "TARGET is a URL, or short: 8080, :8080, app:3000, [::1]:8080, /run/app.sock.\n"
+        "\n"
+        "Examples:\n"
+        "  gatehouse route add www.example.org 3000\n"
+        "  gatehouse route add example.org/api http://[fd00::10]:8080 --strip-prefix\n"
+        "  gatehouse route add cloud.example.org https://10.0.0.5:8443 --ca internal-ca.pem\n"
+        "  gatehouse route add intranet.lan 8080 --certificate none --https optional\n",
+     .fn = add},
+    {.name = "set", .arguments = "ID NAME=VALUE...", .least = 2, .most = -1,
+     .summary = "Change members of a route.",
+     .more =
+        "NAME is a path with dots as in `gatehouse route show ID --json`. VALUE: text,\n"
+        "number or true/false as the member is; lists with commas; null removes;\n"
+        "@FILE reads a file.\n"
+        "\n"
+        "Examples:\n"
+        "  gatehouse route set cloud upstream.timeouts.idle=10m\n"
+        "  gatehouse route set cloud hosts=cloud.example.org,files.example.org\n"
+        "  gatehouse route set cloud upstream.targets=10.0.0.5:8080,10.0.0.6:8080\n"
+        "  gatehouse route set cloud upstream.tls.verify=ca upstream.tls.ca=@internal-ca.pem\n"
+        "  gatehouse route set cloud request_headers.set.X-Tenant=blue enabled=false\n",
+     .fn = set},
+    {.name = "rm", .arguments = "ID", .least = 1, .most = 1, .summary = "Remove a route.",
+     .fn = rm},
     {.name = NULL},
 };
+/* clang-format on */

@@ -1,5 +1,6 @@
 /* cli_status.c - gatehouse status, one screen, and gatehouse version */
 #include "admin/cli_command.h"
+
 #include "gateway/base/json.h"
 #include "gateway/base/units.h"
 
@@ -29,36 +30,54 @@ static void print_title(struct cli *cli, const char *title)
                   is_coloured ? CLI_COLOUR_END : "");
 }
 
+/* "1 route", "2 routes" */
+static struct str counted(struct cli *cli, const json_t *counts, const char *name)
+{
+    json_int_t n = json_integer_value(json_object_get(counts, name));
+    int len = (int)strlen(name);
+    return arena_fmt(cli->arena, "%lld %.*s", (long long)n, n == 1 ? len - 1 : len, name);
+}
+
 static void print_head(struct cli *cli, const json_t *doc)
 {
     const json_t *counts = json_object_get(doc, "counts");
     bool is_ready = json_is_true(json_object_get(doc, "ready"));
     cli_say(cli, "gatehouse %s, %s, up %s, generation %s\n", cli_text(cli, doc, "version").p,
-            is_ready ? "serving" : "NOT READY",
-            readable(cli, cli_text(cli, doc, "uptime")).p, cli_text(cli, doc, "generation").p);
-    cli_say(cli, "%s routes, %s certificates, %s tokens\n", cli_text(cli, counts, "routes").p,
-            cli_text(cli, counts, "certificates").p, cli_text(cli, counts, "tokens").p);
+            is_ready ? "serving" : "NOT READY", readable(cli, cli_text(cli, doc, "uptime")).p,
+            cli_text(cli, doc, "generation").p);
+    cli_say(cli, "%s, %s, %s\n", counted(cli, counts, "routes").p,
+            counted(cli, counts, "certificates").p, counted(cli, counts, "tokens").p);
 }
 
 static void print_listeners(struct cli *cli, const json_t *listeners)
 {
     static const struct cli_column columns[] = {
-        {"LISTENER", true}, {"FOR", true}, {NULL, false}};
+        {"LISTENER", CLI_KEEP},
+        {"FOR",      CLI_KEEP},
+        {NULL,       CLI_KEEP}
+    };
     struct cli_table *t = cli_table_new(cli->arena, columns);
     if (json_array_size(listeners) == 0)
         return;
     print_title(cli, "Listeners");
     for (size_t i = 0; i < json_array_size(listeners); i++) {
         const json_t *listener = json_array_get(listeners, i);
-        cli_table_add(t, (struct cli_cell[]){{cli_text(cli, listener, "address"), CLI_PLAIN},
-                                             {cli_text(cli, listener, "kind"), CLI_PLAIN}});
+        cli_table_row(t);
+        cli_table_cell(t, cli_text(cli, listener, "address"), CLI_PLAIN);
+        cli_table_cell(t, cli_text(cli, listener, "kind"), CLI_PLAIN);
     }
     cli_print_table(cli, t);
 }
 
 static const struct cli_column route_columns[] = {
-    {"ROUTE", true},   {"STATE", true},      {"TARGET", false},   {"TARGET STATE", true},
-    {"REQUESTS", true}, {"FAILED", true},     {NULL, false}};
+    {"ROUTE",     CLI_KEEP  },
+    {"STATE",     CLI_KEEP  },
+    {"TARGET",    CLI_SHRINK},
+    {"TARGET IS", CLI_KEEP  },
+    {"REQUESTS",  CLI_DROP  },
+    {"FAILED",    CLI_DROP  },
+    {NULL,        CLI_KEEP  }
+};
 
 /* One line per target; id and state of the route on the first. */
 static void add_route(struct cli *cli, struct cli_table *t, const json_t *route)
@@ -69,14 +88,13 @@ static void add_route(struct cli *cli, struct cli_table *t, const json_t *route)
         const json_t *target = json_array_get(targets, i);
         struct str up = cli_text(cli, target, "state");
         bool is_first = i == 0;
-        cli_table_add(
-            t, (struct cli_cell[]){
-                   {is_first ? cli_text(cli, route, "id") : STR(""), CLI_PLAIN},
-                   {is_first ? state : STR(""), cli_state_colour(state)},
-                   {cli_text(cli, target, "url"), CLI_PLAIN},
-                   {str_eq(up, STR("unknown")) ? STR("not asked yet") : up, cli_state_colour(up)},
-                   {cli_text(cli, target, "requests"), CLI_PLAIN},
-                   {cli_text(cli, target, "failures"), CLI_PLAIN}});
+        cli_table_row(t);
+        cli_table_cell(t, is_first ? cli_text(cli, route, "id") : STR(""), CLI_PLAIN);
+        cli_table_cell(t, is_first ? state : STR(""), cli_state_colour(state));
+        cli_table_cell(t, cli_text(cli, target, "url"), CLI_PLAIN);
+        cli_table_cell(t, up, cli_state_colour(up));
+        cli_table_cell(t, cli_text(cli, target, "requests"), CLI_PLAIN);
+        cli_table_cell(t, cli_text(cli, target, "failures"), CLI_PLAIN);
     }
 }
 
@@ -123,7 +141,12 @@ static void print_routes(struct cli *cli, const json_t *routes)
 static void print_certs(struct cli *cli, const json_t *certs)
 {
     static const struct cli_column columns[] = {
-        {"CERTIFICATE", true}, {"STATE", true}, {"EXPIRES", true}, {"NEXT", false}, {NULL, false}};
+        {"CERTIFICATE", CLI_KEEP  },
+        {"STATE",       CLI_KEEP  },
+        {"EXPIRES",     CLI_KEEP  },
+        {"NEXT",        CLI_SHRINK},
+        {NULL,          CLI_KEEP  }
+    };
     struct cli_table *t = cli_table_new(cli->arena, columns);
     size_t count = json_array_size(certs);
     if (count == 0)
@@ -133,16 +156,36 @@ static void print_certs(struct cli *cli, const json_t *certs)
         const json_t *cert = json_array_get(certs, i);
         const json_t *next = json_object_get(cert, "next_action");
         struct str state = cli_text(cli, cert, "state");
-        cli_table_add(t, (struct cli_cell[]){
-                             {cli_text(cli, cert, "id"), CLI_PLAIN},
-                             {state, cli_state_colour(state)},
-                             {cli_when(cli, cli_text(cli, cert, "not_after")), CLI_PLAIN},
-                             {cli_text(cli, next, "why"), CLI_PLAIN}});
+        cli_table_row(t);
+        cli_table_cell(t, cli_text(cli, cert, "id"), CLI_PLAIN);
+        cli_table_cell(t, state, cli_state_colour(state));
+        cli_table_cell(t, cli_when(cli, cli_text(cli, cert, "not_after")), CLI_PLAIN);
+        cli_table_cell(t, cli_text(cli, next, "why"), CLI_PLAIN);
     }
     cli_print_table(cli, t);
     if (count > ROUTES_SHOWN_MAX)
         cli_say(cli, "%zu more certificates: gatehouse cert list%s\n", count - ROUTES_SHOWN_MAX,
                 cli->here.p);
+}
+
+/* "event key=value ..." of a log line written as JSON; the line itself otherwise. */
+static struct str readable_line(struct cli *cli, struct str line)
+{
+    static const char *const said[] = {"time", "level", "event"};
+    AUTO(json_decref) json_t *fields = NULL;
+    const char *key;
+    json_t *value;
+    if (failed(json_read(line, &fields)))
+        return line;
+    struct str text = arena_dup(cli->arena, cli_text(cli, fields, "event"));
+    for (size_t i = 0; i < ARRAY_LEN(said); i++)
+        (void)json_object_del(fields, said[i]);
+    json_object_foreach(fields, key, value)
+    {
+        struct str shown = cli_text(cli, fields, key);
+        text = arena_fmt(cli->arena, "%.*s %s=%.*s", STR_ARG(text), key, STR_ARG(shown));
+    }
+    return text;
 }
 
 static void print_errors(struct cli *cli, const json_t *errors)
@@ -152,10 +195,12 @@ static void print_errors(struct cli *cli, const json_t *errors)
     print_title(cli, "Last errors");
     for (size_t i = 0; i < json_array_size(errors); i++) {
         const json_t *error = json_array_get(errors, i);
-        struct str words = cli_text(cli, error, "words");
-        cli_say(cli, "%s  %s %s%s%s\n", cli_text(cli, error, "at").p,
-                cli_text(cli, error, "event").p, cli_text(cli, error, "text").p,
-                str_is_empty(words) ? "" : ": ", words.p);
+        struct str at = cli_text(cli, error, "at");
+        struct str line = readable_line(cli, cli_text(cli, error, "line"));
+        cli_say(cli, "%.*s  ", STR_ARG(at));
+        (void)cli_table_put(cli->env->out, line,
+                            cli->env->width > at.len + 12 ? cli->env->width - at.len - 2 : 0);
+        cli_say(cli, "\n");
     }
 }
 
@@ -182,10 +227,13 @@ static enum cli_exit version(struct cli *cli)
     return CLI_OK;
 }
 
+/* clang-format off */
 const struct cli_command cli_status_commands[] = {
-    {"status", "", 0, 0, NULL,
-     "Show listeners, routes, targets up or down, certificates and the last errors.", NULL,
-     show_status},
-    {"version", "", 0, 0, NULL, "Show the version of this program.", NULL, version},
+    {.name = "status", .arguments = "",
+     .summary = "Show listeners, routes, targets up or down, certificates and the last errors.",
+     .fn = show_status},
+    {.name = "version", .arguments = "", .summary = "Show the version of this program.",
+     .fn = version},
     {.name = NULL},
 };
+/* clang-format on */

@@ -2,6 +2,7 @@
 #include "admin/cli_command.h"
 #include "admin/cli_edit.h"
 #include "admin/cli_object.h"
+
 #include "gateway/base/json.h"
 
 static enum cli_exit list(struct cli *cli)
@@ -21,11 +22,11 @@ static enum cli_exit show(struct cli *cli)
 }
 
 static const struct cli_flag add_flags[] = {
-    {"id", "ID", "name of the stream; made from LISTEN if absent"},
-    {"protocol", "tcp|udp", "default: tcp"},
-    {"tls", "passthrough|terminate", "default: passthrough"},
-    {"certificate", "ID", "for --tls terminate"},
-    {NULL, NULL, NULL},
+    {"id",          "ID",                    "name of the stream; made from LISTEN if absent"},
+    {"protocol",    "tcp|udp",               "default: tcp"                                  },
+    {"tls",         "passthrough|terminate", "default: passthrough"                          },
+    {"certificate", "ID",                    "for --tls terminate"                           },
+    {NULL,          NULL,                    NULL                                            },
 };
 
 static struct err make_stream(struct cli *cli, json_t *stream)
@@ -65,14 +66,21 @@ static enum cli_exit rm(struct cli *cli)
     return cli_object_remove(cli, "streams", "Stream");
 }
 
+/* clang-format off */
 const struct cli_command cli_stream_commands[] = {
-    {"list", "", 0, 0, NULL, "List all streams.", NULL, list},
-    {"show", "ID", 1, 1, NULL, "Show a stream.", NULL, show},
-    {"add", "LISTEN TARGET...", 2, -1, add_flags, "Add a stream (not available yet).",
-     "Example:\n"
-     "  gatehouse stream add :5349 tcp://[fd00::20]:5349\n",
-     add},
-    {"set", "ID NAME=VALUE...", 2, -1, NULL, "Change a stream (not available yet).", NULL, set},
-    {"rm", "ID", 1, 1, NULL, "Remove a stream (not available yet).", NULL, rm},
+    {.name = "list", .arguments = "", .summary = "List all streams.", .fn = list},
+    {.name = "show", .arguments = "ID", .least = 1, .most = 1, .summary = "Show a stream.",
+     .fn = show},
+    {.name = "add", .arguments = "LISTEN TARGET...", .least = 2, .most = -1,
+     .flags = add_flags, .summary = "Add a stream (not available yet).",
+     .more =
+        "Example:\n"
+        "  gatehouse stream add :5349 tcp://[fd00::20]:5349\n",
+     .fn = add},
+    {.name = "set", .arguments = "ID NAME=VALUE...", .least = 2, .most = -1,
+     .summary = "Change a stream (not available yet).", .fn = set},
+    {.name = "rm", .arguments = "ID", .least = 1, .most = 1,
+     .summary = "Remove a stream (not available yet).", .fn = rm},
     {.name = NULL},
 };
+/* clang-format on */

@@ -5,9 +5,15 @@ enum { GAP = 2, NARROWEST = 6 };
 
 static const struct str ellipsis = STR_LIT("\xe2\x80\xa6");
 
+struct cell {
+    struct str text;
+    enum cli_colour colour;
+};
+
 struct row {
     struct row *next;
-    struct cli_cell cells[CLI_TABLE_COLUMNS_MAX];
+    size_t cell_count;
+    struct cell cells[CLI_TABLE_COLUMNS_MAX];
 };
 
 struct cli_table {
@@ -15,14 +21,18 @@ struct cli_table {
     const struct cli_column *columns;
     size_t column_count;
     struct row *first;
-    struct row **end;
+    struct row *last;
 };
 
 /* The character at the head of s; *ret_len bytes. Broken UTF-8 is one '?' per byte. */
 static uint32_t next_char(struct str s, size_t *ret_len)
 {
     unsigned char c = (unsigned char)s.p[0];
-    size_t len = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : (c & 0xf0) == 0xe0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
+    size_t len = c < 0x80                ? 1
+                 : c >= 0xc2 && c < 0xe0 ? 2
+                 : (c & 0xf0) == 0xe0    ? 3
+                 : c >= 0xf0 && c < 0xf5 ? 4
+                                         : 0;
     uint32_t code = len <= 1 ? c : c & (0xffu >> (len + 1));
     *ret_len = 1;
     if (len == 0 || len > s.len)
@@ -55,14 +65,34 @@ static bool is_in(const struct range *ranges, size_t count, uint32_t code)
 static unsigned width_of(uint32_t code)
 {
     static const struct range nothing[] = {
-        {0x0300, 0x036f}, {0x0483, 0x0489}, {0x0591, 0x05bd}, {0x064b, 0x065f},
-        {0x0e34, 0x0e3a}, {0x0e47, 0x0e4e}, {0x200b, 0x200f}, {0x2060, 0x2065}, {0x20d0, 0x20f0}, {0xfe00, 0xfe0f}, {0xfeff, 0xfeff},
+        {0x0300, 0x036f},
+        {0x0483, 0x0489},
+        {0x0591, 0x05bd},
+        {0x064b, 0x065f},
+        {0x0e34, 0x0e3a},
+        {0x0e47, 0x0e4e},
+        {0x200b, 0x200f},
+        {0x2060, 0x2065},
+        {0x20d0, 0x20f0},
+        {0xfe00, 0xfe0f},
+        {0xfeff, 0xfeff},
     };
     static const struct range wide[] = {
-        {0x1100, 0x115f},   {0x2e80, 0x303e},   {0x3041, 0x33ff},   {0x3400, 0x4dbf},
-        {0x4e00, 0x9fff},   {0xa000, 0xa4cf},   {0xac00, 0xd7a3},   {0xf900, 0xfaff},
-        {0xfe30, 0xfe6f},   {0xff00, 0xff60},   {0xffe0, 0xffe6},   {0x1f300, 0x1f64f},
-        {0x1f680, 0x1f6ff}, {0x1f900, 0x1f9ff}, {0x20000, 0x3fffd},
+        {0x1100,  0x115f },
+        {0x2e80,  0x303e },
+        {0x3041,  0x33ff },
+        {0x3400,  0x4dbf },
+        {0x4e00,  0x9fff },
+        {0xa000,  0xa4cf },
+        {0xac00,  0xd7a3 },
+        {0xf900,  0xfaff },
+        {0xfe30,  0xfe6f },
+        {0xff00,  0xff60 },
+        {0xffe0,  0xffe6 },
+        {0x1f300, 0x1f64f},
+        {0x1f680, 0x1f6ff},
+        {0x1f900, 0x1f9ff},
+        {0x20000, 0x3fffd},
     };
     if (is_in(nothing, ARRAY_LEN(nothing), code))
         return 0;
@@ -132,26 +162,33 @@ struct cli_table *cli_table_new(struct arena *a, const struct cli_column *column
         return NULL;
     t->arena = a;
     t->columns = columns;
-    t->end = &t->first;
     while (columns[t->column_count].heading != NULL && t->column_count < CLI_TABLE_COLUMNS_MAX)
         t->column_count++;
     return t;
 }
 
-void cli_table_add(struct cli_table *t, const struct cli_cell *cells)
+void cli_table_row(struct cli_table *t)
 {
     struct row *row = t == NULL ? NULL : arena_one(t->arena, struct row);
     if (row == NULL)
         return;
-    memcpy(row->cells, cells, t->column_count * sizeof(*cells));
-    *t->end = row;
-    t->end = &row->next;
+    if (t->first == NULL)
+        t->first = row;
+    else
+        t->last->next = row;
+    t->last = row;
 }
 
-/* Widths as wide as needed, then the widest columns that may shrink do, until all fit. */
-static void fit(const struct cli_table *t, unsigned width, size_t *widths)
+void cli_table_cell(struct cli_table *t, struct str text, enum cli_colour colour)
 {
-    size_t total = GAP * (t->column_count - 1);
+    struct row *row = t == NULL ? NULL : t->last;
+    if (row != NULL && row->cell_count < t->column_count)
+        row->cells[row->cell_count++] = (struct cell){.text = text, .colour = colour};
+}
+
+/* As wide as needed; a column that is left out has the width 0. */
+static void measure(const struct cli_table *t, size_t *widths)
+{
     for (size_t i = 0; i < t->column_count; i++)
         widths[i] = cli_table_width(str_from(t->columns[i].heading));
     for (const struct row *row = t->first; row != NULL; row = row->next) {
@@ -160,33 +197,67 @@ static void fit(const struct cli_table *t, unsigned width, size_t *widths)
             widths[i] = need > widths[i] ? need : widths[i];
         }
     }
-    for (size_t i = 0; i < t->column_count; i++)
-        total += widths[i];
-    while (width > 0 && total > width) {
-        size_t widest = t->column_count;
-        for (size_t i = 0; i < t->column_count; i++) {
-            if (!t->columns[i].is_fixed && widths[i] > NARROWEST &&
-                (widest == t->column_count || widths[i] > widths[widest]))
-                widest = i;
-        }
-        if (widest == t->column_count)
-            return;
-        widths[widest]--;
-        total--;
-    }
 }
 
-static void print_row(const struct cli_table *t, FILE *out, const struct cli_cell *cells,
+static size_t total_of(const struct cli_table *t, const size_t *widths)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < t->column_count; i++)
+        total += widths[i] == 0 ? 0 : widths[i] + (total == 0 ? 0 : GAP);
+    return total;
+}
+
+/* Takes away one column of a cell, or a whole cell that can be done without; false if
+ * nothing is left to take. */
+static bool narrow(const struct cli_table *t, size_t least, size_t *widths)
+{
+    size_t widest = t->column_count;
+    for (size_t i = 0; i < t->column_count; i++) {
+        if (t->columns[i].fit == CLI_SHRINK && widths[i] > least &&
+            (widest == t->column_count || widths[i] > widths[widest]))
+            widest = i;
+    }
+    if (widest < t->column_count) {
+        widths[widest]--;
+        return true;
+    }
+    for (size_t i = t->column_count; i > 0; i--) {
+        if (t->columns[i - 1].fit == CLI_DROP && widths[i - 1] > 0) {
+            widths[i - 1] = 0;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* First down to a readable width, then without some columns, then as far as it goes. */
+static void fit(const struct cli_table *t, unsigned width, size_t *widths)
+{
+    bool is_more = width > 0;
+    measure(t, widths);
+    while (is_more && total_of(t, widths) > width)
+        is_more = narrow(t, CLI_TABLE_SHRUNK_MIN, widths);
+    is_more = width > 0;
+    while (is_more && total_of(t, widths) > width)
+        is_more = narrow(t, NARROWEST, widths);
+}
+
+static void print_row(const struct cli_table *t, FILE *out, const struct cell *cells,
                       const size_t *widths, bool is_coloured)
 {
+    size_t gap = 0; /* spaces owed before the next cell; none at the end of a line */
     for (size_t i = 0; i < t->column_count; i++) {
         const char *colour = is_coloured ? cli_table_colour(cells[i].colour) : "";
-        (void)fputs(colour, out);
-        size_t used = cli_table_put(out, cells[i].text, widths[i]);
+        if (widths[i] == 0)
+            continue;
+        if (str_is_empty(cells[i].text)) {
+            gap += GAP + widths[i];
+            continue;
+        }
+        (void)fprintf(out, "%*s%s", (int)gap, "", colour);
+        gap = GAP + widths[i] - cli_table_put(out, cells[i].text, widths[i]);
         if (colour[0] != '\0')
             (void)fputs(CLI_COLOUR_END, out);
-        if (i + 1 < t->column_count)
-            (void)fprintf(out, "%*s", (int)(widths[i] - used + GAP), "");
     }
     (void)fputc('\n', out);
 }
@@ -194,12 +265,12 @@ static void print_row(const struct cli_table *t, FILE *out, const struct cli_cel
 void cli_table_print(const struct cli_table *t, FILE *out, unsigned width, bool is_coloured)
 {
     size_t widths[CLI_TABLE_COLUMNS_MAX];
-    struct cli_cell headings[CLI_TABLE_COLUMNS_MAX];
+    struct cell headings[CLI_TABLE_COLUMNS_MAX];
     if (t == NULL)
         return;
     fit(t, width, widths);
     for (size_t i = 0; i < t->column_count; i++)
-        headings[i] = (struct cli_cell){str_from(t->columns[i].heading), CLI_DIM};
+        headings[i] = (struct cell){.text = str_from(t->columns[i].heading), .colour = CLI_DIM};
     print_row(t, out, headings, widths, is_coloured);
     for (const struct row *row = t->first; row != NULL; row = row->next)
         print_row(t, out, row->cells, widths, is_coloured);

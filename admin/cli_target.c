@@ -25,7 +25,8 @@ static bool is_bare_ipv6(struct str host)
     return !str_starts(host, STR("[")) && str_index(host, ':') < host.len;
 }
 
-static struct err make_url(struct arena *a, struct str host, struct str port, struct str *ret_url)
+static struct err make_url(struct arena *a, struct str host, struct str port,
+                           struct str *ret_url)
 {
     const char *scheme = str_eq(port, STR("443")) ? "https" : "http";
     if (str_is_empty(host))
@@ -82,7 +83,8 @@ struct err cli_target_site(struct arena *a, struct str text, json_t **ret_hosts,
     struct str names = str_sub(text, 0, slash);
     while (str_next(&names, ',', &host)) {
         if (str_is_empty(host)) {
-            *ret_words = arena_fmt(a, "\"%.*s\" names no host: HOST or HOST/PATH", STR_ARG(text));
+            *ret_words =
+                arena_fmt(a, "\"%.*s\" names no host: HOST or HOST/PATH", STR_ARG(text));
             return fail(ERR_SYNTAX, 0);
         }
         if (json_array_append_new(hosts, json_from_str(host)) != 0)

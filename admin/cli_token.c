@@ -1,5 +1,6 @@
 /* cli_token.c - gatehouse token list | create | rm */
 #include "admin/cli_object.h"
+
 #include "gateway/base/clock.h"
 #include "gateway/base/json.h"
 #include "gateway/base/units.h"
@@ -7,8 +8,13 @@
 static enum cli_exit list(struct cli *cli)
 {
     static const struct cli_column columns[] = {
-        {"ID", true}, {"NAME", false}, {"SCOPES", true}, {"EXPIRES", true}, {"CREATED", true},
-        {NULL, false}};
+        {"ID",      CLI_KEEP  },
+        {"NAME",    CLI_SHRINK},
+        {"SCOPES",  CLI_KEEP  },
+        {"EXPIRES", CLI_KEEP  },
+        {"CREATED", CLI_KEEP  },
+        {NULL,      CLI_KEEP  },
+    };
     AUTO(json_decref) json_t *doc = NULL;
     enum cli_exit status = cli_call(cli, "GET", STR("/v1/tokens"), NULL, &doc);
     if (status != CLI_OK || cli->is_json)
@@ -18,26 +24,30 @@ static enum cli_exit list(struct cli *cli)
     for (size_t i = 0; i < json_array_size(items); i++) {
         const json_t *token = json_array_get(items, i);
         struct str expires = cli_text(cli, token, "expires_at");
-        cli_table_add(t, (struct cli_cell[]){
-                             {cli_text(cli, token, "id"), CLI_PLAIN},
-                             {cli_text(cli, token, "name"), CLI_PLAIN},
-                             {cli_join(cli, json_object_get(token, "scopes")), CLI_PLAIN},
-                             {str_is_empty(expires) ? STR("never") : cli_when(cli, expires),
-                              CLI_PLAIN},
-                             {cli_when(cli, cli_text(cli, token, "created_at")), CLI_PLAIN}});
+        if (!str_is_empty(expires))
+            expires = cli_when(cli, expires);
+        else
+            expires = STR("never");
+        cli_table_row(t);
+        cli_table_cell(t, cli_text(cli, token, "id"), CLI_PLAIN);
+        cli_table_cell(t, cli_text(cli, token, "name"), CLI_PLAIN);
+        cli_table_cell(t, cli_join(cli, json_object_get(token, "scopes")), CLI_PLAIN);
+        cli_table_cell(t, expires, CLI_PLAIN);
+        cli_table_cell(t, cli_when(cli, cli_text(cli, token, "created_at")), CLI_PLAIN);
     }
     if (json_array_size(items) == 0)
-        cli_say(cli, "No tokens. Make one: gatehouse token create --name NAME%s\n", cli->here.p);
+        cli_say(cli, "No tokens. Make one: gatehouse token create --name NAME%s\n",
+                cli->here.p);
     else
         cli_print_table(cli, t);
     return CLI_OK;
 }
 
 static const struct cli_flag create_flags[] = {
-    {"name", "NAME", "what the token is for (required)"},
-    {"scope", "read|write|admin", "what it may do, repeatable (default: read)"},
-    {"expires", "WHEN", "90d, 12h, 2030-01-31 or RFC 3339 (default: never)"},
-    {NULL, NULL, NULL},
+    {"name",    "NAME",             "what the token is for (required)"                 },
+    {"scope",   "read|write|admin", "what it may do, repeatable (default: read)"       },
+    {"expires", "WHEN",             "90d, 12h, 2030-01-31 or RFC 3339 (default: never)"},
+    {NULL,      NULL,               NULL                                               },
 };
 
 /* "90d" from now, a date, or a time; as RFC 3339 in the arena. */
@@ -67,9 +77,10 @@ static enum cli_exit make_request(struct cli *cli, json_t *request)
     for (size_t i = 0; (scope = cli_args_nth(&cli->args, "scope", i)).p != NULL; i++)
         bad |= json_array_append_new(scopes, json_from_str(scope));
     if (expires.p != NULL && failed(read_expires(cli, expires, &expires)))
-        return cli_complain(cli, CLI_USAGE,
-                            "--expires %.*s: write 90d, 12h, 2030-01-31 or a time as in RFC 3339",
-                            STR_ARG(expires));
+        return cli_complain(
+            cli, CLI_USAGE,
+            "--expires %.*s: write 90d, 12h, 2030-01-31 or a time as in RFC 3339",
+            STR_ARG(expires));
     bad |= json_object_set_new(request, "name", json_from_str(name));
     if (json_array_size(scopes) > 0)
         bad |= json_object_set(request, "scopes", scopes);
@@ -104,14 +115,18 @@ static enum cli_exit rm(struct cli *cli)
     return cli_object_remove(cli, "tokens", "Token");
 }
 
+/* clang-format off */
 const struct cli_command cli_token_commands[] = {
-    {"list", "", 0, 0, NULL, "List all API tokens.", NULL, list},
-    {"create", "--name N [--scope S]... [--expires D]", 0, 0, create_flags,
-     "Make an API token and print it, once.",
-     "Examples:\n"
-     "  gatehouse token create --name prometheus\n"
-     "  gatehouse token create --name ci --scope write --expires 90d\n",
-     create},
-    {"rm", "ID", 1, 1, NULL, "Remove a token; it stops working at once.", NULL, rm},
+    {.name = "list", .arguments = "", .summary = "List all API tokens.", .fn = list},
+    {.name = "create", .arguments = "--name N [--scope S]... [--expires D]",
+     .flags = create_flags, .summary = "Make an API token and print it, once.",
+     .more =
+        "Examples:\n"
+        "  gatehouse token create --name prometheus\n"
+        "  gatehouse token create --name ci --scope write --expires 90d\n",
+     .fn = create},
+    {.name = "rm", .arguments = "ID", .least = 1, .most = 1,
+     .summary = "Remove a token; it stops working at once.", .fn = rm},
     {.name = NULL},
 };
+/* clang-format on */

@@ -20,12 +20,14 @@ static bool compare(json_t *before, json_t *after, struct json_path *path, json_
     const char *key;
     json_t *value;
     bool is_ok = true;
-    json_object_foreach (before, key, value) {
+    json_object_foreach(before, key, value)
+    {
         size_t len = json_path_push(path, str_from(key));
         is_ok = is_ok && compare(value, json_object_get(after, key), path, found);
         json_path_pop(path, len);
     }
-    json_object_foreach (after, key, value) {
+    json_object_foreach(after, key, value)
+    {
         size_t len = json_path_push(path, str_from(key));
         is_ok = is_ok && (json_object_get(before, key) != NULL || note(found, path));
         json_path_pop(path, len);

@@ -10,6 +10,6 @@
 
 enum { JSON_DIFF_MAX = 50 };
 
-/* Array of pointers ("/upstream/targets"), new reference, empty if equal.  Objects are compared
- * member by member, everything else as a whole.  Neither argument is changed. */
+/* Array of pointers ("/upstream/targets"), new reference, empty if equal.  Objects are
+ * compared member by member, everything else as a whole.  Neither argument is changed. */
 json_t *json_diff(json_t *before, json_t *after);

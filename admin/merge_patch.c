@@ -12,7 +12,8 @@ static json_t *apply(json_t *target, json_t *patch)
     }
     const char *key;
     json_t *value;
-    json_object_foreach (patch, key, value) {
+    json_object_foreach(patch, key, value)
+    {
         if (json_is_null(value)) {
             (void)json_object_del(merged, key);
             continue;

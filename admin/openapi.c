@@ -3,11 +3,12 @@
  * openapi_base.json (objects that are only shown). */
 #include "admin/openapi.h"
 
-#include <stdio.h>
-
 #include "admin/api.h"
 #include "admin/token_request.h"
+
 #include "gateway/base/embedded.h"
+
+#include <stdio.h>
 
 extern const struct embedded_file admin_files[];
 
@@ -22,13 +23,30 @@ struct schema_row {
     bool is_object;            /* carries id, revision, created_at, updated_at */
 };
 
-#define BASE(name_) {.name = (name_), .origin = ORIGIN_BASE}
-#define BASE_OBJECT(name_) {.name = (name_), .origin = ORIGIN_BASE, .is_object = true}
-#define SHAPE(name_, shape_) {.name = (name_), .origin = ORIGIN_SHAPE, .shape = (shape_)}
-#define SHAPE_OF(name_, shape_)                                                               \
-    {.name = (name_), .origin = ORIGIN_SHAPE, .shape = (shape_), .is_object = true}
-#define PATCH_OF(name_, of_) {.name = (name_), .origin = ORIGIN_PATCH, .of = API_SCHEMA_##of_}
-#define LIST_OF(name_, of_) {.name = (name_), .origin = ORIGIN_LIST, .of = API_SCHEMA_##of_}
+#define BASE(name_)                                                                            \
+    {                                                                                          \
+        .name = (name_), .origin = ORIGIN_BASE                                                 \
+    }
+#define BASE_OBJECT(name_)                                                                     \
+    {                                                                                          \
+        .name = (name_), .origin = ORIGIN_BASE, .is_object = true                              \
+    }
+#define SHAPE(name_, shape_)                                                                   \
+    {                                                                                          \
+        .name = (name_), .origin = ORIGIN_SHAPE, .shape = (shape_)                             \
+    }
+#define SHAPE_OF(name_, shape_)                                                                \
+    {                                                                                          \
+        .name = (name_), .origin = ORIGIN_SHAPE, .shape = (shape_), .is_object = true          \
+    }
+#define PATCH_OF(name_, of_)                                                                   \
+    {                                                                                          \
+        .name = (name_), .origin = ORIGIN_PATCH, .of = API_SCHEMA_##of_                        \
+    }
+#define LIST_OF(name_, of_)                                                                    \
+    {                                                                                          \
+        .name = (name_), .origin = ORIGIN_LIST, .of = API_SCHEMA_##of_                         \
+    }
 
 /* In an order where PATCH comes after what it is a patch of. */
 static const struct schema_row schemas[API_SCHEMA_COUNT] = {
@@ -145,7 +163,8 @@ static json_t *make_parameters(const struct api_row *row)
 static json_t *make_content(const struct api_row *row, enum api_schema schema)
 {
     const char *type = schema == API_SCHEMA_TEXT ? "text/plain" : "application/json";
-    AUTO(json_decref) json_t *content = json_pack("{s:{s:o}}", type, "schema", schema_ref(schema));
+    AUTO(json_decref)
+    json_t *content = json_pack("{s:{s:o}}", type, "schema", schema_ref(schema));
     if (schema == row->request && str_eq(str_from(row->method), STR("PATCH"))) {
         const char *patch = "application/merge-patch+json";
         json_t *same = json_object_get(content, type);
@@ -194,9 +213,9 @@ static json_t *make_operation(const struct api_row *row, const char *id)
     (void)str_split(rest, '/', &rest, &tag);
     AUTO(json_decref)
     json_t *operation =
-        json_pack("{s:s, s:s, s:[s%], s:s, s:o, s:o}", "operationId", id, "summary", row->summary,
-                  "tags", rest.p, rest.len, "x-scope", scopes[row->access], "parameters",
-                  make_parameters(row), "responses", make_answers(row));
+        json_pack("{s:s, s:s, s:[s%], s:s, s:o, s:o}", "operationId", id, "summary",
+                  row->summary, "tags", rest.p, rest.len, "x-scope", scopes[row->access],
+                  "parameters", make_parameters(row), "responses", make_answers(row));
     int bad = 0;
     if (row->access == API_OPEN)
         bad |= json_object_set_new(operation, "security", json_array());
@@ -209,8 +228,8 @@ static json_t *make_operation(const struct api_row *row, const char *id)
 }
 
 static const char *const operation_ids[] = {
-#define API(method, pattern, access, body, handler, request, answer, status, query, summary)  \
-    #handler,
+#define API(method, pattern, access, body, handler, request, answer, status, query, summary)   \
+#handler,
 #include "admin/api.def"
 #undef API
 };
@@ -243,7 +262,8 @@ struct err openapi_document(json_t **ret_doc)
         TRY(add_path(paths, &rows[i], operation_ids[i]));
     int bad = json_object_set(doc, "paths", paths);
     bad |= json_object_set_new(doc, "security", json_pack("[{s:[]}]", "bearer"));
-    bad |= json_object_set_new(json_object_get(doc, "info"), "version", json_string(GW_VERSION));
+    bad |=
+        json_object_set_new(json_object_get(doc, "info"), "version", json_string(GW_VERSION));
     if (bad != 0)
         return fail(ERR_MEMORY, 0);
     *ret_doc = TAKE(doc);

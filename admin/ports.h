@@ -15,7 +15,8 @@ struct admin_ports {
     /* [{"address": "127.0.0.1:8080", "kind": "http" | "https" | "admin", ...}] */
     json_t *(*listeners)(void *arg);
 
-    /* [{"at", "event", "text", ...}], newest first; may be NULL. */
+    /* [{"at", "line"}], oldest first: the last log lines of level warn and above; may be
+     * NULL. */
     json_t *(*recent_errors)(void *arg);
 
     /* True once every listener is open and every worker serves; may be NULL: always ready. */

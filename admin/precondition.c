@@ -1,6 +1,7 @@
 #include "admin/precondition.h"
 
-/* True if the field's list names the tag.  Weak tags (W/"7") count only where the RFC says so. */
+/* True if the field's list names the tag.  Weak tags (W/"7") count only where the RFC
+ * says so. */
 static bool has_tag(const struct admin_field *field, struct str etag, bool is_weak_enough)
 {
     struct str rest = field->value;

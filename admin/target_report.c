@@ -1,7 +1,8 @@
 #include "admin/target_report.h"
 
-#include "gateway/base/units.h"
 #include "store/error_text.h"
+
+#include "gateway/base/units.h"
 
 struct target_report target_report_read(const struct target *t)
 {
@@ -50,5 +51,6 @@ json_t *target_report_error_to_json(struct arena *a, const struct target_report 
     units_format_time(r->error_at, at);
     struct str words = target_report_words(a, r);
     return json_pack("{s:s, s:s, s:o, s:s}", "error", r->error->name, "text", r->error->text,
-                     "words", str_is_empty(words) ? json_null() : json_from_str(words), "at", at);
+                     "words", str_is_empty(words) ? json_null() : json_from_str(words), "at",
+                     at);
 }

@@ -1,6 +1,7 @@
 /* target_report.h - what is known about a target while running, in words.
  *
- * Purpose: status and metrics say the same about a target: up, down or not asked yet, and why.
+ * Purpose: status and metrics say the same about a target: up, down or not asked yet, and
+ *          why.
  * Thread:  any; reads the atomics of struct target_live once.
  * Owns:    text lives in the caller's arena or is constant.
  * Fails:   out of memory leaves words out. */
@@ -26,7 +27,8 @@ struct target_report target_report_read(const struct target *t);
 /* "up", "down", "unknown". */
 const char *target_report_state_name(enum target_state state);
 
-/* What the error's detail means ("Connection refused", "self-signed certificate"); may be empty. */
+/* What the error's detail means ("Connection refused", "self-signed certificate"); may be
+ * empty. */
 struct str target_report_words(struct arena *a, const struct target_report *r);
 
 /* {"error", "text", "words", "at"}, or JSON null if nothing failed yet; new reference. */

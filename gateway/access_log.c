@@ -8,7 +8,11 @@
 
 #include <stdio.h>
 
-enum { ACCESS_LINE_MAX_BYTES = 16 * 1024, ACCESS_TEXT_MAX_BYTES = 4096 };
+enum {
+    ACCESS_TEXT_MAX_BYTES = 4096, /* of one text, escaped; the rest of it is cut off */
+    ACCESS_TEXTS = 7,             /* client, method, host, path, route, target, request id */
+    ACCESS_LINE_MAX_BYTES = ACCESS_TEXTS * (ACCESS_TEXT_MAX_BYTES + 8) + 1024,
+};
 
 static const struct str ended_names[] = {
     [ENDED_DONE] = STR_LIT("done"),
@@ -42,7 +46,7 @@ bool access_log_is_on(const struct access_log *a)
     return a->writer != NULL;
 }
 
-/* A line on the stack; the text fields are bounded so that it always fits. */
+/* A line on the stack; the texts are bounded so that it always fits. */
 struct line {
     char bytes[ACCESS_LINE_MAX_BYTES];
     size_t len;
@@ -67,16 +71,20 @@ static void put_u64(struct line *l, uint64_t value)
 /* Foreign bytes cannot break a line, a terminal or a JSON document. */
 static void put_escaped(struct line *l, struct str s)
 {
-    s = str_sub(s, 0, ACCESS_TEXT_MAX_BYTES / 2);
-    size_t plain = 0;
+    size_t plain = 0, grown = 0;
     for (size_t i = 0; i < s.len; i++) {
         unsigned char c = (unsigned char)s.p[i];
+        if (i + grown >= ACCESS_TEXT_MAX_BYTES) {
+            s.len = i;
+            break;
+        }
         if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\')
             continue;
         char text[8];
         put(l, str_sub(s, plain, i - plain));
         put(l, str_make(text, (size_t)snprintf(text, sizeof(text), "\\u%04x", c)));
         plain = i + 1;
+        grown += 5;
     }
     put(l, str_skip(s, plain));
 }
@@ -131,7 +139,7 @@ static void write_human(struct line *l, const char *time, const struct access_li
     char text[64];
     put(l, str_make(time + 11, 12));
     put(l, STR(" "));
-    put(l, a->client);
+    put_escaped(l, a->client);
     put(l, STR(" "));
     put_escaped(l, a->method.len > 0 ? a->method : STR("-"));
     put(l, a->is_tls ? STR(" https://") : STR(" http://"));
@@ -145,7 +153,7 @@ static void write_human(struct line *l, const char *time, const struct access_li
                                            (double)a->total_us / 1000.0)));
     if (a->target.len > 0) {
         put(l, STR(" -> "));
-        put(l, a->target);
+        put_escaped(l, a->target);
     }
     if (failed(a->error)) {
         put(l, STR(" !"));

@@ -4,7 +4,7 @@
  *          on a terminal get a short line, everything else JSON.
  * Thread:  any worker; lines go to a log_writer channel and never block.
  * Owns:    nothing.
- * Limits:  ACCESS_LINE_MAX_BYTES; longer request targets are cut.
+ * Limits:  ACCESS_TEXT_MAX_BYTES for each text; longer request targets are cut.
  * Fails:   never; lost lines are counted by the writer. */
 #pragma once
 

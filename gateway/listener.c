@@ -27,7 +27,8 @@ static socklen_t address_len(const union socket_address *a)
 static bool read_host(struct str host, uint16_t port, union socket_address *ret_address)
 {
     char text[INET6_ADDRSTRLEN] = "";
-    if (host.len >= 2 && host.p[0] == '[' && host.p[host.len - 1] == ']')
+    bool is_v6 = host.len >= 2 && host.p[0] == '[' && host.p[host.len - 1] == ']';
+    if (is_v6)
         host = str_sub(host, 1, host.len - 2);
     if (host.len >= sizeof(text))
         return false;
@@ -35,8 +36,9 @@ static bool read_host(struct str host, uint16_t port, union socket_address *ret_
     *ret_address = (union socket_address){
         .v4 = {.sin_family = AF_INET, .sin_port = htons(port)}
     };
-    if (inet_pton(AF_INET, text, &ret_address->v4.sin_addr) == 1)
-        return true;
+    /* Without brackets "::1:80" could be read in two ways. */
+    if (!is_v6)
+        return inet_pton(AF_INET, text, &ret_address->v4.sin_addr) == 1;
     *ret_address = (union socket_address){
         .v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)}
     };
@@ -58,7 +60,7 @@ static struct err parse(struct str text, union socket_address ret_addresses[2],
     if (host.len > 0)
         return read_host(host, (uint16_t)port, &ret_addresses[0]) ? OK : fail(ERR_USAGE, 0);
     (void)read_host(STR("0.0.0.0"), (uint16_t)port, &ret_addresses[0]);
-    (void)read_host(STR("::"), (uint16_t)port, &ret_addresses[1]);
+    (void)read_host(STR("[::]"), (uint16_t)port, &ret_addresses[1]);
     *ret_count = 2;
     return OK;
 }
@@ -211,6 +213,7 @@ struct listener {
     struct loop *loop;
     struct watch watch;
     struct timer rest;
+    struct deferred reaper;
     int fd;
     enum listener_kind kind;
     listener_accept_fn *on_accept;
@@ -235,7 +238,8 @@ static void read_peer(const union socket_address *a, struct peer *ret_peer)
 static void on_rested(struct timer *t)
 {
     struct listener *l = container_of(t, struct listener, rest);
-    (void)loop_watch(l->loop, &l->watch, l->fd, EPOLLIN);
+    if (failed(loop_watch(l->loop, &l->watch, l->fd, EPOLLIN)))
+        loop_timer_set(l->loop, t, REST_MS);
 }
 
 static void on_ready(struct watch *w, uint32_t events)
@@ -286,6 +290,11 @@ struct err listener_start(struct loop *loop, struct listener_address *address, u
     return OK;
 }
 
+static void on_reap(struct deferred *d)
+{
+    mem_free(container_of(d, struct listener, reaper));
+}
+
 void listener_stop(struct listener *l)
 {
     if (l == NULL)
@@ -293,5 +302,7 @@ void listener_stop(struct listener *l)
     loop_unwatch(l->loop, &l->watch);
     loop_timer_stop(l->loop, &l->rest);
     (void)close(l->fd);
-    mem_free(l);
+    /* The loop may have fetched a client's event for it in this turn. */
+    l->reaper.on_run = on_reap;
+    loop_defer(l->loop, &l->reaper);
 }

@@ -7,6 +7,7 @@
 #include "gateway/base/limits.h"
 #include "gateway/base/mem.h"
 #include "gateway/base/metrics.h"
+#include "gateway/base/rand.h"
 #include "gateway/base/units.h"
 
 #include <errno.h>
@@ -41,6 +42,7 @@ struct recent {
 };
 
 struct log_writer {
+    uint64_t id; /* never seen again, unlike an address */
     int fds[LOG_CHANNEL_COUNT];
     bool is_owned[LOG_CHANNEL_COUNT];
     int wake_fd;
@@ -62,10 +64,10 @@ struct log_writer {
 static struct ring *my_ring(struct log_writer *w)
 {
     static _Thread_local struct ring *mine;
-    static _Thread_local const struct log_writer *owner;
-    if (owner == w)
+    static _Thread_local uint64_t owner;
+    if (owner == w->id)
         return mine;
-    owner = w;
+    owner = w->id;
     mine = NULL;
     unsigned index = atomic_fetch_add(&w->ring_count, 1);
     if (index < LOG_THREADS_MAX) {
@@ -232,6 +234,7 @@ struct err log_writer_new(const int fds[LOG_CHANNEL_COUNT], struct log_writer **
     struct log_writer *w = mem_new(struct log_writer);
     if (w == NULL)
         return fail(ERR_MEMORY, 0);
+    w->id = rand_u64();
     (void)pthread_mutex_init(&w->locked.mutex, NULL);
     for (int i = 0; i < LOG_CHANNEL_COUNT; i++) {
         w->fds[i] = fds[i];

@@ -1,15 +1,16 @@
 #include "store/cert.h"
 
-#include <limits.h>
-#include <openssl/err.h>
-#include <openssl/pem.h>
+#include "store/cert_pem.h"
+#include "store/counted.h"
+#include "store/model_parts.h"
 
 #include "gateway/base/limits.h"
 #include "gateway/base/mem.h"
 #include "gateway/base/units.h"
-#include "store/cert_pem.h"
-#include "store/counted.h"
-#include "store/model_parts.h"
+
+#include <limits.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
 
 AUTO_DEFINE(BIO_free_all, BIO *)
 
@@ -44,7 +45,7 @@ void cert_unref(const struct cert *c)
 
 /* ---- reading ---- */
 
-struct err cert_read_chain(struct str pem, X509 **ret_leaf, STACK_OF(X509) **ret_chain)
+struct err cert_read_chain(struct str pem, X509 **ret_leaf, STACK_OF(X509) * *ret_chain)
 {
     AUTO(cert_pem_free_list) STACK_OF(X509) *list = NULL;
     if (pem.len > PEM_MAX_BYTES)
@@ -80,7 +81,8 @@ struct err cert_read_key(struct str pem, EVP_PKEY **ret_key)
     AUTO(BIO_free_all) BIO *bio = BIO_new_mem_buf(pem.p, (int)pem.len);
     if (bio == NULL)
         return fail(ERR_MEMORY, 0);
-    AUTO(EVP_PKEY_free) EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, refuse_password, NULL);
+    AUTO(EVP_PKEY_free)
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, refuse_password, NULL);
     ERR_clear_error();
     if (key == NULL || !is_usable_key(key))
         return fail(ERR_CERT_KEY, 0);
@@ -224,7 +226,8 @@ static bool add_facts(json_t *json, const struct cert *c)
            json_object_set_new(json, "key_type", text_or_null(f->key_type)) == 0 &&
            json_object_set_new(json, "not_before", time_or_null(f->not_before_at)) == 0 &&
            json_object_set_new(json, "not_after", time_or_null(f->not_after_at)) == 0 &&
-           json_object_set_new(json, "fingerprint_sha256", text_or_null(f->fingerprint_sha256)) == 0;
+           json_object_set_new(json, "fingerprint_sha256",
+                               text_or_null(f->fingerprint_sha256)) == 0;
 }
 
 json_t *cert_to_json(const struct cert *c, int64_t now_at)

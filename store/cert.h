@@ -9,11 +9,11 @@
  * Fails:   ERR_CERT_PARSE, ERR_CERT_KEY, ERR_CERT_MISMATCH, ERR_MEMORY. */
 #pragma once
 
+#include "store/model.h"
+
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 #include <stdatomic.h>
-
-#include "store/model.h"
 
 AUTO_DEFINE(X509_free, X509 *)
 AUTO_DEFINE(EVP_PKEY_free, EVP_PKEY *)
@@ -23,7 +23,7 @@ enum cert_state { CERT_PENDING, CERT_ACTIVE, CERT_RENEWING, CERT_FAILED, CERT_EX
 
 struct cert_material {
     X509 *leaf;
-    STACK_OF(X509) *chain; /* intermediates in order, without the leaf; may be empty */
+    STACK_OF(X509) * chain; /* intermediates in order, without the leaf; may be empty */
     EVP_PKEY *key;
 };
 
@@ -56,8 +56,8 @@ struct cert {
     struct str chain_pem;
     struct secret key_der;
     struct cert_next next;
-    struct str last_error; /* JSON text of a problem document; empty: none */
-    uint32_t failures;     /* consecutive, for back-off */
+    struct str last_error;                    /* JSON text of a problem document; empty: none */
+    uint32_t failures;                        /* consecutive, for back-off */
     _Atomic(struct cert_material *) material; /* cert_material() only */
 };
 
@@ -76,7 +76,7 @@ const char *cert_source_name(enum cert_source s);
 json_t *cert_to_json(const struct cert *c, int64_t now_at);
 
 /* Reads a PEM chain, leaf first, and nothing but certificates. */
-struct err cert_read_chain(struct str pem, X509 **ret_leaf, STACK_OF(X509) **ret_chain);
+struct err cert_read_chain(struct str pem, X509 **ret_leaf, STACK_OF(X509) * *ret_chain);
 
 /* Reads an unencrypted PEM private key: EC P-256, P-384, or RSA of 2048 to 4096 bits. */
 struct err cert_read_key(struct str pem, EVP_PKEY **ret_key);

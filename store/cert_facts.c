@@ -1,15 +1,15 @@
 /* cert_facts.c - what a leaf says about itself. */
+#include "store/cert.h"
+
+#include "gateway/base/text.h"
+
 #include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <time.h>
 
-#include "gateway/base/text.h"
-#include "store/cert.h"
-
 AUTO_DEFINE(GENERAL_NAMES_free, GENERAL_NAMES *)
-AUTO_DEFINE(BN_free, BIGNUM *)
 
 enum { FACT_MAX_BYTES = 4096 };
 
@@ -49,7 +49,8 @@ static struct err add_name(struct arena *a, struct str name, struct str_list *li
     return OK;
 }
 
-static struct err add_general_name(struct arena *a, const GENERAL_NAME *name, struct str_list *list)
+static struct err add_general_name(struct arena *a, const GENERAL_NAME *name,
+                                   struct str_list *list)
 {
     if (name->type == GEN_DNS) {
         struct str dns = string_view(name->d.dNSName);
@@ -66,14 +67,16 @@ static struct err add_general_name(struct arena *a, const GENERAL_NAME *name, st
 }
 
 /* The UTF-8 text of the first entry of this kind, or empty. */
-static struct err read_entry(struct arena *a, const X509_NAME *name, int nid, struct str *ret_text)
+static struct err read_entry(struct arena *a, const X509_NAME *name, int nid,
+                             struct str *ret_text)
 {
     *ret_text = STR_NONE;
     int at = X509_NAME_get_index_by_NID(name, nid, -1);
     if (at < 0)
         return OK;
     unsigned char *utf8 = NULL;
-    int len = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
+    int len =
+        ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
     if (len < 0)
         return OK;
     if (len <= FACT_MAX_BYTES && memchr(utf8, '\0', (size_t)len) == NULL)
@@ -165,15 +168,19 @@ const char *cert_key_type_name(const EVP_PKEY *key)
 {
     int bits = EVP_PKEY_get_bits(key);
     if (EVP_PKEY_is_a(key, "RSA"))
-        return bits == 2048 ? "rsa-2048" : bits == 3072 ? "rsa-3072" : bits == 4096 ? "rsa-4096" : "rsa";
+        return bits == 2048   ? "rsa-2048"
+               : bits == 3072 ? "rsa-3072"
+               : bits == 4096 ? "rsa-4096"
+                              : "rsa";
     char group[64];
-    if (!EVP_PKEY_is_a(key, "EC") || EVP_PKEY_get_group_name(key, group, sizeof(group), NULL) != 1)
+    if (!EVP_PKEY_is_a(key, "EC") ||
+        EVP_PKEY_get_group_name(key, group, sizeof(group), NULL) != 1)
         return "unknown";
     struct str name = str_from(group);
     if (str_eq(name, STR("prime256v1")) || str_eq_nocase(name, STR("P-256")))
         return "ecdsa-p256";
     return str_eq(name, STR("secp384r1")) || str_eq_nocase(name, STR("P-384")) ? "ecdsa-p384"
-                                                                             : "unknown";
+                                                                               : "unknown";
 }
 
 struct err cert_read_facts(struct arena *a, X509 *leaf, struct cert_facts *ret_facts)

@@ -1,6 +1,6 @@
 #include "store/cert_new.h"
 
-enum { CERT_ARENA_BYTES = 2 * 1024, CERT_ARENA_MAX_BYTES = 2 * 1024 * 1024 };
+enum { CERT_ARENA_BYTES = 512, CERT_ARENA_MAX_BYTES = 2 * 1024 * 1024 };
 
 struct err cert_new(struct cert **ret_cert)
 {
@@ -73,7 +73,6 @@ struct err cert_new_set_key_der(struct cert *c, struct str key_der)
     c->has_material = true;
     return OK;
 }
-
 
 struct err cert_new_set_key(struct cert *c, const EVP_PKEY *key)
 {

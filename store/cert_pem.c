@@ -23,7 +23,8 @@ static void block_fini(struct block *b)
     *b = (struct block){.name = NULL};
 }
 
-/* Text between blocks may explain, so that bundles made by hand work; a zero byte never does. */
+/* Text between blocks may explain, so that bundles made by hand work; a zero byte never does.
+ * */
 static struct err open_text(struct str pem, BIO **ret_bio)
 {
     if (pem.len == 0 || pem.len > INT_MAX || memchr(pem.p, '\0', pem.len) != NULL)
@@ -58,7 +59,7 @@ static struct err parse_block(const struct block *b, X509 **ret_cert)
     return OK;
 }
 
-static struct err append_block(const struct block *b, STACK_OF(X509) *list, int max)
+static struct err append_block(const struct block *b, STACK_OF(X509) * list, int max)
 {
     AUTO(X509_free) X509 *cert = NULL;
     if (sk_X509_num(list) == max)
@@ -70,7 +71,7 @@ static struct err append_block(const struct block *b, STACK_OF(X509) *list, int 
     return OK;
 }
 
-struct err cert_pem_read_list(struct str pem, int max, STACK_OF(X509) **ret_list)
+struct err cert_pem_read_list(struct str pem, int max, STACK_OF(X509) * *ret_list)
 {
     AUTO(BIO_free_all) BIO *bio = NULL;
     AUTO(cert_pem_free_list) STACK_OF(X509) *list = sk_X509_new_null();

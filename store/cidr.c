@@ -1,7 +1,7 @@
 /* cidr.c - address blocks. */
-#include <arpa/inet.h>
-
 #include "store/model.h"
+
+#include <arpa/inet.h>
 
 static const unsigned char mapped_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 

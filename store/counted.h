@@ -1,7 +1,7 @@
 /* counted.h - reference counters inside immutable values.
  *
- * Purpose: a shared value is const to everyone who holds it; only its counter changes, and the last
- *          holder frees it.  The two casts that this needs are here and nowhere else.
+ * Purpose: a shared value is const to everyone who holds it; only its counter changes, and the
+ *          last holder frees it.  The two casts that this needs are here and nowhere else.
  * Thread:  any; the last release happens after every other holder's use. */
 #pragma once
 

@@ -6,7 +6,7 @@
 #include <sqlite3.h>
 #include <stdio.h>
 
-enum { DB_BUSY_MS = 5000, STATEMENTS_MAX = 64 };
+enum { DB_BUSY_MS = 5000, STATEMENTS_MAX = 64, CHECKPOINT_PAGES = 1000 };
 
 struct statement {
     const char *sql; /* compared by address */
@@ -17,6 +17,7 @@ struct db {
     sqlite3 *handle;
     struct statement statements[STATEMENTS_MAX];
     size_t statement_count;
+    int log_pages; /* in the write-ahead log after the last commit */
 };
 
 static struct err db_error(int code, int extended)
@@ -46,12 +47,30 @@ static struct err check(const struct db *db, int code)
 
 /* ---- connection ---- */
 
+static int on_commit(void *arg, sqlite3 *handle, const char *name, int log_pages)
+{
+    (void)handle;
+    (void)name;
+    struct db *db = arg;
+    db->log_pages = log_pages;
+    return SQLITE_OK;
+}
+
+void db_checkpoint(struct db *db)
+{
+    if (db->log_pages < CHECKPOINT_PAGES)
+        return;
+    (void)sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    db->log_pages = 0;
+}
+
 /* The schema is ours alone, and still: SQL in a tampered file shall do nothing (SQLite,
  * "Defense Against The Dark Arts"). */
 static struct err harden(struct db *db)
 {
     sqlite3 *h = db->handle;
     (void)sqlite3_extended_result_codes(h, 1);
+    (void)sqlite3_wal_hook(h, on_commit, db);
     TRY(check(db, sqlite3_busy_timeout(h, DB_BUSY_MS)));
     TRY(check(db, sqlite3_db_config(h, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL)));
     TRY(check(db, sqlite3_db_config(h, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL)));

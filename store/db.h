@@ -24,8 +24,8 @@ struct err db_open(const char *path, struct db **ret_db);
 void db_close(struct db *db);
 AUTO_DEFINE(db_close, struct db *)
 
-/* After the version was found to be one of ours: closing tidies the journal up.  A database that is
- * refused stays untouched, byte for byte. */
+/* After the version was found to be one of ours: closing tidies the journal up.  A database
+ * that is refused stays untouched, byte for byte. */
 struct err db_adopt(struct db *db);
 
 /* Checks the application id (an empty database gets it) and sets up the journal. */
@@ -41,6 +41,10 @@ struct db_value {
 #define DB_STR(v)   ((struct db_value){.type = DB_TEXT, .bytes = (v)})
 #define DB_BYTES(v) ((struct db_value){.type = DB_BLOB, .bytes = (v)})
 #define DB_NONE     ((struct db_value){.type = DB_NULL})
+
+/* Moves the log into the database file if it has grown long.  Not part of a commit, which would
+ * have to wait for it; failing is harmless, the log just grows on. */
+void db_checkpoint(struct db *db);
 
 /* Several statements without values, such as a migration. */
 struct err db_script(struct db *db, const char *sql);

@@ -1,20 +1,21 @@
 /* draft.c - routes, settings and tokens of a snapshot under construction. */
 #include "store/draft.h"
 
-#include <stdlib.h>
-
-#include "gateway/base/mem.h"
 #include "store/counted.h"
 #include "store/stand_in.h"
 
+#include "gateway/base/mem.h"
+
+#include <stdlib.h>
+
 /* ---- how values are counted ---- */
 
-#define DEFINE_TYPE(name, type)                                                               \
-    static const void *ref_##name(const void *v)                                              \
-    {                                                                                         \
-        counted_ref(&((const struct type *)v)->refs);                                         \
-        return v;                                                                             \
-    }                                                                                         \
+#define DEFINE_TYPE(name, type)                                                                \
+    static const void *ref_##name(const void *v)                                               \
+    {                                                                                          \
+        counted_ref(&((const struct type *)v)->refs);                                          \
+        return v;                                                                              \
+    }                                                                                          \
     static const struct pmap_type name##_type = {.ref = ref_##name, .unref = unref_##name};
 
 static void unref_route(const void *v)
@@ -204,7 +205,8 @@ void draft_set_acme(struct snapshot *d, const struct acme_settings *s)
 
 static int compare_paths(const void *a, const void *b)
 {
-    const struct route *x = *(const struct route *const *)a, *y = *(const struct route *const *)b;
+    const struct route *x = *(const struct route *const *)a,
+                       *y = *(const struct route *const *)b;
     if (x->path.len != y->path.len)
         return x->path.len > y->path.len ? -1 : 1;
     return str_cmp(x->path, y->path);
@@ -216,7 +218,8 @@ static struct err claim_host(struct snapshot *d, struct str host, const struct r
 {
     const struct host_routes *now = pmap_find(&d->hosts, host);
     size_t count = now == NULL ? 0 : now->count;
-    struct host_routes *next = mem_alloc(1, sizeof(*next) + (count + 1) * sizeof(next->routes[0]));
+    struct host_routes *next =
+        mem_alloc(1, sizeof(*next) + (count + 1) * sizeof(next->routes[0]));
     if (next == NULL)
         return fail(ERR_MEMORY, 0);
     atomic_init(&next->refs, 1);
@@ -227,7 +230,8 @@ static struct err claim_host(struct snapshot *d, struct str host, const struct r
     if (r != NULL)
         next->routes[next->count++] = route_ref(r);
     qsort(next->routes, next->count, sizeof(next->routes[0]), compare_paths);
-    struct err e = next->count > 0 ? pmap_put(&d->hosts, host, next) : pmap_remove(&d->hosts, host);
+    struct err e =
+        next->count > 0 ? pmap_put(&d->hosts, host, next) : pmap_remove(&d->hosts, host);
     unref_host_routes(next);
     return e;
 }
@@ -247,7 +251,8 @@ static const struct route *if_enabled(const struct route *r)
     return r != NULL && r->is_enabled ? r : NULL;
 }
 
-static struct err index_route(struct snapshot *d, const struct route *old, const struct route *r)
+static struct err index_route(struct snapshot *d, const struct route *old,
+                              const struct route *r)
 {
     old = if_enabled(old);
     r = if_enabled(r);

@@ -1,11 +1,11 @@
 /* draft.h - a snapshot under construction.
  *
- * Purpose: a transaction changes a draft step by step; all indexes follow.  A finished draft is the
- *          next snapshot.
+ * Purpose: a transaction changes a draft step by step; all indexes follow.  A finished draft is
+ *          the next snapshot.
  * Thread:  the writer's.
  * Owns:    what a snapshot owns; the draft takes references on what it is given.
- * Fails:   ERR_MEMORY, ERR_LIMIT.  A draft that failed in the middle of a change is to be thrown
- *          away: its indexes may disagree. */
+ * Fails:   ERR_MEMORY, ERR_LIMIT.  A draft that failed in the middle of a change is to be
+ *          thrown away: its indexes may disagree. */
 #pragma once
 
 #include "store/snapshot_parts.h"
@@ -27,8 +27,8 @@ void draft_set_acme(struct snapshot *d, const struct acme_settings *s);
 
 /* ---- routes ---- */
 
-/* Another enabled route than r's id that claims one of r's hosts with r's path; NULL if there is
- * none.  *ret_host: which host, as an index into r->hosts. */
+/* Another enabled route than r's id that claims one of r's hosts with r's path; NULL if there
+ * is none.  *ret_host: which host, as an index into r->hosts. */
 const struct route *draft_find_conflict(const struct snapshot *d, const struct route *r,
                                         size_t *ret_host);
 

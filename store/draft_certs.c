@@ -1,11 +1,12 @@
-/* draft_certs.c - certificates of a snapshot under construction, and what depends on them: which
- * names they cover, which routes want them, which challenges their orders have open. */
-#include <stdlib.h>
+/* draft_certs.c - certificates of a snapshot under construction, and what depends on them:
+ * which names they cover, which routes want them, which challenges their orders have open. */
+#include "store/counted.h"
+#include "store/draft.h"
 
 #include "gateway/base/limits.h"
 #include "gateway/base/mem.h"
-#include "store/counted.h"
-#include "store/draft.h"
+
+#include <stdlib.h>
 
 /* Values that a map has taken a reference on are released by the map's own type. */
 static void release(const struct pmap *map, const void *value)
@@ -63,7 +64,8 @@ const struct managed *draft_find_managed(const struct snapshot *d, struct str na
     return pmap_find(&d->managed, names);
 }
 
-static struct err set_managed(struct snapshot *d, struct str names, size_t user_count, struct str id)
+static struct err set_managed(struct snapshot *d, struct str names, size_t user_count,
+                              struct str id)
 {
     if (user_count == 0 && str_is_empty(id))
         return pmap_remove(&d->managed, names);

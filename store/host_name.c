@@ -1,9 +1,9 @@
 #include "store/host_name.h"
 
+#include "gateway/base/limits.h"
+
 #include <arpa/inet.h>
 #include <idn2.h>
-
-#include "gateway/base/limits.h"
 
 static const char out_of_memory[] = "there is not enough memory to check it";
 
@@ -40,8 +40,8 @@ static struct str to_ascii(struct arena *a, struct str host, int *ret_code)
         *ret_code = IDN2_MALLOC;
         return STR_NONE;
     }
-    *ret_code = idn2_lookup_u8((const uint8_t *)copy.p, &ascii,
-                               IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
+    *ret_code =
+        idn2_lookup_u8((const uint8_t *)copy.p, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
     if (*ret_code != IDN2_OK)
         return STR_NONE;
     struct str result = arena_dup(a, str_from((const char *)ascii));
@@ -65,7 +65,8 @@ struct str host_name_to_unicode(struct arena *a, struct str host)
     return result;
 }
 
-/* An A-label must be what its own Unicode form encodes to, or two spellings would mean one name. */
+/* An A-label must be what its own Unicode form encodes to, or two spellings would mean one
+ * name. */
 static const char *check_a_labels(struct arena *a, struct str host)
 {
     static const char words[] = "has an \"xn--\" label that is not a valid international name";

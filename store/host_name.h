@@ -28,5 +28,6 @@ bool host_name_is_provable(struct str host);
 
 bool host_name_has_underscore(struct str host);
 
-/* A-labels as people read them; the same view if nothing differs; .p is NULL if there was no room. */
+/* A-labels as people read them; the same view if nothing differs; .p is NULL if there was no
+ * room. */
 struct str host_name_to_unicode(struct arena *a, struct str host);

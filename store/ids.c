@@ -1,8 +1,8 @@
 #include "store/ids.h"
 
-#include <stdio.h>
-
 #include "gateway/base/limits.h"
+
+#include <stdio.h>
 
 static bool is_letter_or_digit(char c)
 {
@@ -38,11 +38,23 @@ struct err ids_from_host(struct arena *a, struct str host, struct str path, stru
     return ids_from_text(a, text, ret_id);
 }
 
+/* Words that settings and routes say in the place of an id. */
+static bool is_reserved(struct str id)
+{
+    static const struct str words[] = {STR_LIT("auto"), STR_LIT("none"), STR_LIT("reject"),
+                                       STR_LIT("404")};
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        if (str_eq(id, words[i]))
+            return true;
+    }
+    return false;
+}
+
 struct err ids_make_unique(struct arena *a, struct str id, const struct pmap *taken,
                            struct str *ret_id)
 {
     struct str candidate = id;
-    for (unsigned n = 2; pmap_find(taken, candidate) != NULL; n++) {
+    for (unsigned n = 2; is_reserved(candidate) || pmap_find(taken, candidate) != NULL; n++) {
         char suffix[16];
         int len = snprintf(suffix, sizeof(suffix), "-%u", n);
         struct str stem = str_sub(id, 0, ID_MAX_BYTES - (size_t)len);

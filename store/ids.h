@@ -7,8 +7,9 @@
  * Fails:   ERR_MEMORY. */
 #pragma once
 
-#include "gateway/base/arena.h"
 #include "store/pmap.h"
+
+#include "gateway/base/arena.h"
 
 /* text: anything; never empty afterwards. */
 struct err ids_from_text(struct arena *a, struct str text, struct str *ret_id);
@@ -16,6 +17,6 @@ struct err ids_from_text(struct arena *a, struct str text, struct str *ret_id);
 /* host as a route stores it; path may be empty. */
 struct err ids_from_host(struct arena *a, struct str host, struct str path, struct str *ret_id);
 
-/* id, or id with "-2", "-3", ... if it is a key of taken. */
+/* id, or id with "-2", "-3", ... if it is a key of taken or a word such as "auto". */
 struct err ids_make_unique(struct arena *a, struct str id, const struct pmap *taken,
                            struct str *ret_id);

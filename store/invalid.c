@@ -1,8 +1,8 @@
 #include "store/invalid.h"
 
-#include <stdio.h>
-
 #include "gateway/base/limits.h"
+
+#include <stdio.h>
 
 enum { EXCERPT_MAX_BYTES = 80, MESSAGE_MAX_BYTES = 512 };
 
@@ -57,15 +57,15 @@ void invalid_add(struct invalid *inv, struct str field, const char *fmt, ...)
     inv->count++;
     if (inv->kept_count == INVALID_MAX)
         return;
-    char text[MESSAGE_MAX_BYTES];
+    char text[MESSAGE_MAX_BYTES + 8]; /* cut_utf8 looks at the byte after the last */
     va_list args;
     va_start(args, fmt);
     int len = vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
     if (len < 0)
         return;
-    size_t kept = (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1;
-    if (keep(inv, field, cut_utf8(str_make(text, (size_t)len), kept)))
+    size_t written = (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1;
+    if (keep(inv, field, cut_utf8(str_make(text, written), MESSAGE_MAX_BYTES)))
         inv->kept_count++;
 }
 

@@ -1,8 +1,8 @@
 #include "store/migrate.h"
 
-#include <stdio.h>
-
 #include "gateway/base/embedded.h"
+
+#include <stdio.h>
 
 extern const struct embedded_file store_migrations[];
 

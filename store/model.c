@@ -1,23 +1,24 @@
 /* model.c - counting and printing of the model's objects. */
 #include "store/model.h"
 
-#include "gateway/base/mem.h"
-#include "gateway/base/units.h"
 #include "store/counted.h"
 #include "store/host_name.h"
 #include "store/model_parts.h"
 
+#include "gateway/base/mem.h"
+#include "gateway/base/units.h"
+
 /* Each object lives in its own arena, so that freeing the arena frees it. */
-#define DEFINE_COUNTED(type)                                                                  \
-    const struct type *type##_ref(const struct type *o)                                       \
-    {                                                                                         \
-        counted_ref(&o->refs);                                                                \
-        return o;                                                                             \
-    }                                                                                         \
-    void type##_unref(const struct type *o)                                                   \
-    {                                                                                         \
-        if (o != NULL && counted_unref(&o->refs))                                             \
-            arena_free(o->arena);                                                             \
+#define DEFINE_COUNTED(type)                                                                   \
+    const struct type *type##_ref(const struct type *o)                                        \
+    {                                                                                          \
+        counted_ref(&o->refs);                                                                 \
+        return o;                                                                              \
+    }                                                                                          \
+    void type##_unref(const struct type *o)                                                    \
+    {                                                                                          \
+        if (o != NULL && counted_unref(&o->refs))                                              \
+            arena_free(o->arena);                                                              \
     }
 
 DEFINE_COUNTED(route)
@@ -115,7 +116,11 @@ json_t *token_to_json(const struct token *t)
     static const struct {
         unsigned scope;
         const char *name;
-    } scopes[] = {{SCOPE_READ, "read"}, {SCOPE_WRITE, "write"}, {SCOPE_ADMIN, "admin"}};
+    } scopes[] = {
+        {SCOPE_READ,  "read" },
+        {SCOPE_WRITE, "write"},
+        {SCOPE_ADMIN, "admin"}
+    };
     AUTO(json_decref) json_t *json = model_object_to_json(&t->object);
     AUTO(json_decref) json_t *names = json_array();
     for (size_t i = 0; i < ARRAY_LEN(scopes); i++) {

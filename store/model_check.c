@@ -1,10 +1,11 @@
 #include "store/model_check.h"
 
-#include "gateway/base/limits.h"
-#include "gateway/base/text.h"
 #include "store/counted.h"
 #include "store/host_name.h"
 #include "store/target_url.h"
+
+#include "gateway/base/limits.h"
+#include "gateway/base/text.h"
 
 static const char out_of_memory[] = "cannot be checked: there is not enough memory";
 
@@ -120,9 +121,14 @@ const char *model_check_host_header(struct arena *a, struct str *value)
 static const char *check_own_field(struct str name)
 {
     static const struct str fields[] = {
-        STR_LIT("connection"), STR_LIT("transfer-encoding"), STR_LIT("content-length"),
-        STR_LIT("upgrade"),    STR_LIT("te"),                STR_LIT("trailer"),
-        STR_LIT("keep-alive"), STR_LIT("proxy-connection"),
+        STR_LIT("connection"),
+        STR_LIT("transfer-encoding"),
+        STR_LIT("content-length"),
+        STR_LIT("upgrade"),
+        STR_LIT("te"),
+        STR_LIT("trailer"),
+        STR_LIT("keep-alive"),
+        STR_LIT("proxy-connection"),
     };
     for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
         if (str_eq_nocase(name, fields[i]))
@@ -178,8 +184,8 @@ static const char *check_path_bytes(struct str path)
             return "must be a path alone, without \"?\" or \"#\"";
         if (c <= 0x20 || c >= 0x7f || strchr("\"<>\\^`{|}", c) != NULL)
             return "has a character that a URL path cannot hold; write it as %XX";
-        if (c == '%' && (i + 2 >= path.len || chr_hex(path.p[i + 1]) < 0 ||
-                         chr_hex(path.p[i + 2]) < 0))
+        if (c == '%' &&
+            (i + 2 >= path.len || chr_hex(path.p[i + 1]) < 0 || chr_hex(path.p[i + 2]) < 0))
             return "has a \"%\" without two hexadecimal digits after it";
     }
     return NULL;
@@ -196,10 +202,11 @@ const char *model_check_path(struct arena *a, struct str *value)
     const char *words = check_path_bytes(path);
     if (words != NULL)
         return words;
-    if (path.len > 1 && path.p[path.len - 1] == '/')
+    bool has_end_slash = path.len > 1 && path.p[path.len - 1] == '/';
+    if (has_end_slash)
         path.len--;
     struct str rest = str_skip(path, 1), segment;
-    while (path.len > 1 && str_next(&rest, '/', &segment)) {
+    while ((path.len > 1 || has_end_slash) && str_next(&rest, '/', &segment)) {
         if (str_is_empty(segment))
             return "must not hold \"//\"";
         if (is_dot_segment(segment))
@@ -278,8 +285,8 @@ const char *model_check_contact(struct arena *a, struct str *value)
     if (str_eq_nocase(str_sub(address, 0, mailto.len), mailto))
         address = str_skip(address, mailto.len);
     struct str user, domain;
-    if (!str_split(address, '@', &user, &domain) || str_is_empty(user) || 
-        address.len > 320 || holds_any(address, " ,;<>?"))
+    if (!str_split(address, '@', &user, &domain) || str_is_empty(user) || address.len > 320 ||
+        holds_any(address, " ,;<>?"))
         return "must be one e-mail address, such as \"mailto:admin@example.org\"";
     const char *words = model_check_server_name(a, &domain);
     if (words != NULL)

@@ -24,5 +24,6 @@ shape_check_fn model_check_contact;
 shape_check_fn model_check_base64;
 shape_check_fn model_check_token_text; /* printable, without spaces */
 
-/* A field value of a header: no CR, LF, NUL or other control but tab; NULL: nothing is wrong. */
+/* A field value of a header: no CR, LF, NUL or other control but tab; NULL: nothing is wrong.
+ * */
 const char *model_check_header_value(struct str value);

@@ -1,15 +1,17 @@
 /* pmap.c - hash array mapped trie with reference counting.
  *
- * An item is a leaf (one key and value), a branch (up to 32 items, told apart by five bits of the
- * hash), or a bucket (leaves whose 64-bit hashes are equal, below the last branch).  Changing a map
- * copies the branches on one path; a branch that only this map refers to is changed in place, which
- * makes a series of changes to a fresh map cheap and is invisible to everyone else. */
+ * An item is a leaf (one key and value), a branch (up to 32 items, told apart by five bits of
+ * the hash), or a bucket (leaves whose 64-bit hashes are equal, below the last branch).
+ * Changing a map copies the branches on one path; a branch that only this map refers to is
+ * changed in place, which makes a series of changes to a fresh map cheap and is invisible to
+ * everyone else. */
 #include "store/pmap.h"
 
-#include <assert.h>
+#include "store/counted.h"
 
 #include "gateway/base/mem.h"
-#include "store/counted.h"
+
+#include <assert.h>
 
 enum { LEVEL_BITS = 5, HASH_BITS = 64 };
 
@@ -223,8 +225,8 @@ static void replace(const struct pmap_type *type, struct pmap_node **slot, struc
 }
 
 /* Adds an item at an index of the group at *slot. */
-static struct err add_item(const struct pmap_type *type, struct pmap_node **slot, uint32_t index,
-                           uint32_t bit, struct pmap_node *n)
+static struct err add_item(const struct pmap_type *type, struct pmap_node **slot,
+                           uint32_t index, uint32_t bit, struct pmap_node *n)
 {
     struct group *g = copy_group(as_group(*slot), index, UINT32_MAX);
     if (g == NULL)
@@ -364,8 +366,8 @@ static void collapse(const struct pmap_type *type, struct pmap_node **slot)
 }
 
 /* The key is known to be there. */
-static struct err remove_at(const struct pmap_type *type, struct pmap_node **slot, uint64_t hash,
-                            struct str key, unsigned shift)
+static struct err remove_at(const struct pmap_type *type, struct pmap_node **slot,
+                            uint64_t hash, struct str key, unsigned shift)
 {
     if ((*slot)->kind == ITEM_LEAF) {
         replace(type, slot, NULL);

@@ -1,21 +1,21 @@
 #include "store/publisher.h"
 
+#include "gateway/base/clock.h"
+#include "gateway/base/limits.h"
+#include "gateway/base/list.h"
+#include "gateway/base/mem.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "gateway/base/clock.h"
-#include "gateway/base/limits.h"
-#include "gateway/base/list.h"
-#include "gateway/base/mem.h"
-
 struct subscription {
     struct list_node link; /* under the publisher's mutex */
     bool is_awaited;
     int wake_fd; /* the subscriber's */
-    int taken_fd; /* the publisher's: tells a waiting publication that somebody has acknowledged */
+    int taken_fd; /* the publisher's: a waiting publication looks again */
     _Atomic(const struct snapshot *) mailbox;
     _Atomic uint64_t acknowledged; /* generation */
 };
@@ -29,8 +29,8 @@ struct publisher {
     } locked;
 };
 
-/* The counter of an eventfd overflows after 2^64 writes, and a full one is still readable: nothing
- * can go wrong that would matter. */
+/* The counter of an eventfd overflows after 2^64 writes, and a full one is still readable:
+ * nothing can go wrong that would matter. */
 static void wake(int fd)
 {
     (void)eventfd_write(fd, 1);

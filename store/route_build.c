@@ -1,18 +1,19 @@
 /* route_build.c - from JSON to a route, in the order: fields, hosts, headers, targets, TLS. */
 #include "store/route_build.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
-#include "gateway/base/limits.h"
-#include "gateway/base/text.h"
 #include "store/counted.h"
 #include "store/host_name.h"
 #include "store/model_check.h"
 #include "store/model_parts.h"
 #include "store/target_url.h"
 
-enum { ROUTE_ARENA_BYTES = 2 * 1024, ROUTE_ARENA_MAX_BYTES = 16 * 1024 * 1024 };
+#include "gateway/base/limits.h"
+#include "gateway/base/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { ROUTE_ARENA_BYTES = 1024, ROUTE_ARENA_MAX_BYTES = 16 * 1024 * 1024 };
 
 struct builder {
     const struct route_origin *origin;
@@ -31,7 +32,8 @@ static void complain_at(struct builder *b, const char *const *keys, const char *
     json_path_pop(b->path, mark);
 }
 
-#define complain(b, words, ...) complain_at((b), (const char *const[]){__VA_ARGS__, NULL}, words)
+#define complain(b, words, ...)                                                                \
+    complain_at((b), (const char *const[]){__VA_ARGS__, NULL}, words)
 
 /* ---- hosts ---- */
 
@@ -51,10 +53,11 @@ static void check_host(struct builder *b, size_t index)
         }
     }
     if (is_auto && host_name_kind(host) == HOST_WILDCARD)
-        complain(b,
-                 "a wildcard cannot have an automatic certificate: HTTP-01 cannot prove it; import "
-                 "a certificate and name it in \"certificate\", or use \"none\"",
-                 "hosts", number);
+        complain(
+            b,
+            "a wildcard cannot have an automatic certificate: HTTP-01 cannot prove it; import "
+            "a certificate and name it in \"certificate\", or use \"none\"",
+            "hosts", number);
     if (is_auto && host_name_kind(host) == HOST_NAME && host_name_has_underscore(host))
         complain(b,
                  "a name with an underscore cannot have an automatic certificate: no public CA "
@@ -110,8 +113,8 @@ static void check_pairs(struct builder *b, const char *ops, const char *op,
             complain(b, words, ops, op, p->name.p);
         for (size_t k = 0; k < i; k++) {
             if (str_eq_nocase(pairs->items[k].name, p->name))
-                complain(b, "is the same header as another one here: case does not count", ops, op,
-                         p->name.p);
+                complain(b, "is the same header as another one here: case does not count", ops,
+                         op, p->name.p);
         }
     }
 }
@@ -170,7 +173,8 @@ static struct err build_targets(struct builder *b, bool *ret_has_https)
 static struct err build_pins(struct builder *b)
 {
     struct upstream_tls *tls = &b->route->upstream.tls;
-    tls->pin_digests = arena_alloc(b->route->arena, tls->pins.count, sizeof(tls->pin_digests[0]));
+    tls->pin_digests =
+        arena_alloc(b->route->arena, tls->pins.count, sizeof(tls->pin_digests[0]));
     if (tls->pin_digests == NULL)
         return fail(ERR_MEMORY, 0);
     for (size_t i = 0; i < tls->pins.count; i++) {
@@ -206,7 +210,8 @@ static struct err build_ca(struct builder *b)
     struct upstream_tls *tls = &b->route->upstream.tls;
     if (str_is_empty(tls->ca)) {
         if (tls->verify == TLS_VERIFY_CA)
-            complain(b, "needs PEM certificates when verify is \"ca\"", "upstream", "tls", "ca");
+            complain(b, "needs PEM certificates when verify is \"ca\"", "upstream", "tls",
+                     "ca");
         return OK;
     }
     X509_STORE *anchors;

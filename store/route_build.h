@@ -1,8 +1,9 @@
-/* route_build.h - JSON to struct route, with every rule that needs nothing but the route itself.
+/* route_build.h - JSON to struct route, with every rule that needs nothing but the route
+ * itself.
  *
  * Purpose: fields by route_shape, then what holds between fields; targets, pins and trust are
- *          ready to use afterwards.  What needs other objects (conflicts, certificates by id) is
- *          store_routes.c's.
+ *          ready to use afterwards.  What needs other objects (conflicts, certificates by id)
+ *          is store_routes.c's.
  * Thread:  the store, under its writer lock; fuzzers.
  * Fails:   ERR_INVALID with entries in inv, ERR_MEMORY. */
 #pragma once
@@ -18,7 +19,8 @@ struct route_origin {
 /* The members that printing adds and reading ignores. */
 #define MODEL_OBJECT_FIELDS "id", "revision", "created_at", "updated_at"
 
-/* body without the members that every object carries; new reference; NULL when out of memory. */
+/* body without the members that every object carries; new reference; NULL when out of memory.
+ * */
 json_t *route_build_strip(const json_t *body);
 
 /* object is zero: the caller names it.  One reference. */

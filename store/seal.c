@@ -1,14 +1,15 @@
 #include "store/seal.h"
 
+#include "store/data_dir.h"
+
+#include "gateway/base/mem.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <unistd.h>
-
-#include "gateway/base/mem.h"
-#include "store/data_dir.h"
 
 enum { KEY_BYTES = 32, NONCE_BYTES = 12, TAG_BYTES = 16, VERSION = 1 };
 enum { NONCE_AT = SEAL_KEY_ID_AT + SEAL_KEY_ID_BYTES, TEXT_AT = NONCE_AT + NONCE_BYTES };
@@ -116,7 +117,8 @@ struct err seal_open(int data_dir_fd, bool may_create, struct seal **ret_seal)
 static bool authenticate(EVP_CIPHER_CTX *ctx, struct str header, struct str context)
 {
     int len;
-    return EVP_CipherUpdate(ctx, NULL, &len, (const unsigned char *)header.p, (int)header.len) == 1 &&
+    return EVP_CipherUpdate(ctx, NULL, &len, (const unsigned char *)header.p,
+                            (int)header.len) == 1 &&
            EVP_CipherUpdate(ctx, NULL, &len, (const unsigned char *)context.p,
                             (int)context.len) == 1;
 }
@@ -128,12 +130,14 @@ static bool encrypt(EVP_CIPHER_CTX *ctx, const struct seal *s, struct str contex
     unsigned char *text = out + TEXT_AT;
     return EVP_EncryptInit_ex2(ctx, EVP_aes_256_gcm(), s->key, out + NONCE_AT, NULL) == 1 &&
            authenticate(ctx, str_make(out, NONCE_AT), context) &&
-           EVP_EncryptUpdate(ctx, text, &len, (const unsigned char *)plain.p, (int)plain.len) == 1 &&
+           EVP_EncryptUpdate(ctx, text, &len, (const unsigned char *)plain.p, (int)plain.len) ==
+               1 &&
            EVP_EncryptFinal_ex(ctx, text + len, &rest) == 1 &&
            EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_GCM_GET_TAG, TAG_BYTES, text + plain.len) == 1;
 }
 
-struct err seal_close(const struct seal *s, struct str context, struct str plain, struct buf *out)
+struct err seal_close(const struct seal *s, struct str context, struct str plain,
+                      struct buf *out)
 {
     if (plain.len > INT_MAX - TEXT_AT - TAG_BYTES || context.len > INT_MAX)
         return fail(ERR_LIMIT, 0);
@@ -146,7 +150,8 @@ struct err seal_close(const struct seal *s, struct str context, struct str plain
     unsigned char *bytes = (unsigned char *)tail;
     bytes[0] = VERSION;
     memcpy(bytes + SEAL_KEY_ID_AT, s->key_id, sizeof(s->key_id));
-    if (RAND_bytes(bytes + NONCE_AT, NONCE_BYTES) != 1 || !encrypt(ctx, s, context, plain, bytes))
+    if (RAND_bytes(bytes + NONCE_AT, NONCE_BYTES) != 1 ||
+        !encrypt(ctx, s, context, plain, bytes))
         return fail(ERR_CRYPTO, 0);
     buf_commit(out, total);
     return OK;

@@ -24,7 +24,8 @@ struct err seal_open(int data_dir_fd, bool may_create, struct seal **ret_seal);
 void seal_free(struct seal *s);
 
 /* Appends the sealed form to out. */
-struct err seal_close(const struct seal *s, struct str context, struct str plain, struct buf *out);
+struct err seal_close(const struct seal *s, struct str context, struct str plain,
+                      struct buf *out);
 struct err seal_unseal(const struct seal *s, struct str context, struct str sealed,
                        struct secret *ret_plain);
 

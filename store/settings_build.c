@@ -1,10 +1,11 @@
 #include "store/settings_build.h"
 
-#include "gateway/base/limits.h"
 #include "store/cert_pem.h"
 #include "store/counted.h"
 #include "store/model_parts.h"
 #include "store/route_build.h"
+
+#include "gateway/base/limits.h"
 
 enum { SETTINGS_ARENA_BYTES = 1024, SETTINGS_ARENA_MAX_BYTES = 1024 * 1024 };
 
@@ -72,7 +73,8 @@ static struct err keep_hmac(struct acme_settings *s, const struct acme_eab *kept
     return s->eab.hmac.p == NULL ? fail(ERR_MEMORY, 0) : OK;
 }
 
-static void check_eab(const struct acme_settings *s, struct json_path *path, struct invalid *inv)
+static void check_eab(const struct acme_settings *s, struct json_path *path,
+                      struct invalid *inv)
 {
     bool has_kid = !str_is_empty(s->eab.kid), has_hmac = !str_is_empty(s->eab.hmac);
     if (has_kid == has_hmac)

@@ -1,11 +1,12 @@
 /* shape.c - reading and writing by table: one reader and one writer per kind of field. */
 #include "store/shape.h"
 
-#include <stdio.h>
+#include "store/counted.h"
 
 #include "gateway/base/limits.h"
 #include "gateway/base/units.h"
-#include "store/counted.h"
+
+#include <stdio.h>
 
 /* What every reader needs to know. */
 struct reader {
@@ -21,8 +22,8 @@ static struct err read_object(const struct reader *r, const struct shape *shape,
 
 /* ---- text ---- */
 
-static struct err read_text(const struct reader *r, const struct shape *row, const json_t *value,
-                            struct str *ret)
+static struct err read_text(const struct reader *r, const struct shape *row,
+                            const json_t *value, struct str *ret)
 {
     if (!json_is_string(value)) {
         complain(r, "must be text%s", row->is_nullable ? " or null" : "");
@@ -54,8 +55,8 @@ static struct err read_text(const struct reader *r, const struct shape *row, con
     return ret->p == NULL ? fail(ERR_MEMORY, 0) : OK;
 }
 
-static struct err read_texts(const struct reader *r, const struct shape *row, const json_t *value,
-                             struct str_list *ret)
+static struct err read_texts(const struct reader *r, const struct shape *row,
+                             const json_t *value, struct str_list *ret)
 {
     size_t count = json_array_size(value);
     ret->items = arena_array(r->arena, struct str, count);
@@ -93,7 +94,8 @@ static struct err read_pairs(const struct reader *r, const struct shape *row, js
         return fail(ERR_MEMORY, 0);
     const char *name;
     json_t *text;
-    json_object_foreach (value, name, text) {
+    json_object_foreach(value, name, text)
+    {
         size_t mark = json_path_push(r->path, str_from(name));
         struct err e = read_pair(r, row, str_from(name), text, &ret->items[ret->count++]);
         json_path_pop(r->path, mark);
@@ -203,7 +205,8 @@ static struct err read_objects(const struct reader *r, const struct shape *row,
     *ret = (struct object_list){.items = items, .count = count};
     for (size_t i = 0; i < count; i++) {
         size_t mark = json_path_push_index(r->path, i);
-        struct err e = read_object(r, row->sub, json_array_get(value, i), items + i * row->item_size);
+        struct err e =
+            read_object(r, row->sub, json_array_get(value, i), items + i * row->item_size);
         json_path_pop(r->path, mark);
         TRY(e);
     }
@@ -286,7 +289,8 @@ static struct err read_standard(const struct reader *r, const struct shape *row,
 static struct err read_unavailable(const struct reader *r, const struct shape *row,
                                    const json_t *value, void *field)
 {
-    AUTO(json_decref) json_t *standard =
+    AUTO(json_decref)
+    json_t *standard =
         json_loads(row->standard != NULL ? row->standard : "null", JSON_DECODE_ANY, NULL);
     if (standard == NULL)
         return fail(ERR_MEMORY, 0);
@@ -315,7 +319,8 @@ static void refuse_unknown(const struct reader *r, const struct shape *shape, co
     const char *name;
     json_t *value;
     /* jansson iterates over a writable object only, and does not write. */
-    json_object_foreach (COUNTED_MUTABLE(json_t, obj), name, value) {
+    json_object_foreach(COUNTED_MUTABLE(json_t, obj), name, value)
+    {
         const struct shape *row = shape;
         while (row->name != NULL && strcmp(row->name, name) != 0)
             row++;
@@ -410,7 +415,8 @@ static json_t *write_object(const struct shape *row, const void *field)
         return TAKE(object);
     const char *name;
     json_t *value;
-    json_object_foreach (object, name, value) {
+    json_object_foreach(object, name, value)
+    {
         if (!json_is_null(value))
             return TAKE(object);
     }

@@ -15,9 +15,10 @@
  *   the struct itself · OBJECTS struct object_list of item_size structs · SECRET struct str */
 #pragma once
 
+#include "store/invalid.h"
+
 #include "gateway/base/arena.h"
 #include "gateway/base/json.h"
-#include "store/invalid.h"
 
 enum shape_kind {
     SHAPE_STR,
@@ -68,13 +69,13 @@ struct shape {
     shape_check_fn *check;    /* STR, SECRET: the value; STRS: each item; PAIRS: each name;
                                * ENUM: a word that is none of names */
     uint64_t min;             /* UINT, DURATION, SIZE; STRS, OBJECTS: fewest items */
-    uint64_t max;             /* UINT, DURATION, SIZE; STRS, PAIRS, OBJECTS: most items; STR: most
+    uint64_t max; /* UINT, DURATION, SIZE; STRS, PAIRS, OBJECTS: most items; STR: most
                                * bytes; 0: no limit of its own */
-    const char *unavailable;  /* words for any value but the standard: what it asks for is not
+    const char *unavailable; /* words for any value but the standard: what it asks for is not
                                * available yet; NULL: it is */
-    const struct shape *sub;  /* OBJECT, OBJECTS */
-    size_t item_size;         /* OBJECTS */
-    const char *doc;          /* one sentence for openapi.json */
+    const struct shape *sub; /* OBJECT, OBJECTS */
+    size_t item_size;        /* OBJECTS */
+    const char *doc;         /* one sentence for openapi.json */
 };
 
 enum { SHAPE_TEXT_MAX = 256 * 1024 };

@@ -55,7 +55,8 @@ static bool describe_list(json_t *schema, const struct shape *row, json_t *items
 static bool describe_pairs(json_t *schema, const struct shape *row)
 {
     return set_type(schema, row, "object") &&
-           (row->max == 0 || set(schema, "maxProperties", json_integer((json_int_t)row->max))) &&
+           (row->max == 0 ||
+            set(schema, "maxProperties", json_integer((json_int_t)row->max))) &&
            set(schema, "additionalProperties", json_pack("{ss}", "type", "string"));
 }
 
@@ -89,8 +90,8 @@ static bool describe_kind(json_t *schema, const struct shape *row)
 
 static json_t *describe(const struct shape *row)
 {
-    AUTO(json_decref) json_t *schema =
-        row->kind == SHAPE_OBJECT ? shape_schema(row->sub) : json_object();
+    AUTO(json_decref)
+    json_t *schema = row->kind == SHAPE_OBJECT ? shape_schema(row->sub) : json_object();
     if (schema == NULL || !describe_kind(schema, row))
         return NULL;
     if (row->kind == SHAPE_OBJECT && row->is_nullable && !set_type(schema, row, "object"))
@@ -105,8 +106,8 @@ static json_t *describe(const struct shape *row)
 
 json_t *shape_schema(const struct shape *shape)
 {
-    AUTO(json_decref) json_t *schema = json_pack("{sssb}", "type", "object",
-                                                 "additionalProperties", 0);
+    AUTO(json_decref)
+    json_t *schema = json_pack("{sssb}", "type", "object", "additionalProperties", 0);
     AUTO(json_decref) json_t *properties = json_object();
     AUTO(json_decref) json_t *required = json_array();
     for (const struct shape *row = shape; row->name != NULL; row++) {

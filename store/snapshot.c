@@ -1,7 +1,7 @@
 /* snapshot.c - looking things up in a frozen configuration. */
-#include <stdlib.h>
-
 #include "store/snapshot_parts.h"
+
+#include <stdlib.h>
 
 uint64_t snapshot_generation(const struct snapshot *s)
 {
@@ -110,7 +110,8 @@ struct err snapshot_routes(const struct snapshot *s, struct arena *a,
 
 /* ---- challenges ---- */
 
-size_t snapshot_challenge_key(struct str host, struct str token, char out[CHALLENGE_KEY_MAX_BYTES])
+size_t snapshot_challenge_key(struct str host, struct str token,
+                              char out[CHALLENGE_KEY_MAX_BYTES])
 {
     if (host.len + 1 + token.len > CHALLENGE_KEY_MAX_BYTES)
         return 0;

@@ -1,7 +1,8 @@
 /* snapshot_certs.c - which certificate serves a name, and who uses which. */
+#include "store/snapshot_parts.h"
+
 #include "gateway/base/map.h"
 #include "gateway/base/mem.h"
-#include "store/snapshot_parts.h"
 
 const struct cert *snapshot_cert_find(const struct snapshot *s, struct str id)
 {
@@ -35,7 +36,8 @@ struct err snapshot_certs(const struct snapshot *s, struct arena *a,
 
 /* ---- managed certificates ---- */
 
-struct err snapshot_managed_key(struct arena *a, const struct str_list *names, struct str *ret_key)
+struct err snapshot_managed_key(struct arena *a, const struct str_list *names,
+                                struct str *ret_key)
 {
     size_t len = 0;
     for (size_t i = 0; i < names->count; i++)
@@ -85,8 +87,8 @@ static const struct cert *with_material(const struct cert *c)
     return c != NULL && c->has_material ? c : NULL;
 }
 
-/* The managed certificate of an "auto" route, if it is there and for this name: a route may also
- * claim "*" or addresses, which its certificate does not cover. */
+/* The managed certificate of an "auto" route, if it is there and for this name: a route may
+ * also claim "*" or addresses, which its certificate does not cover. */
 static const struct cert *find_managed(const struct snapshot *s, const struct route *r,
                                        struct str host)
 {
@@ -145,8 +147,8 @@ static struct err add_user(struct cert_users *u, struct str cert_id, struct str 
     struct user_list *l = arena_one(u->arena, struct user_list);
     if (l == NULL)
         return fail(ERR_MEMORY, 0);
-    *l = (struct user_list){.next = head, .route_id = route_id,
-                            .count = head == NULL ? 1 : head->count + 1};
+    *l = (struct user_list){
+        .next = head, .route_id = route_id, .count = head == NULL ? 1 : head->count + 1};
     return map_put(u->by_cert, cert_id, l, NULL);
 }
 

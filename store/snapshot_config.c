@@ -1,7 +1,8 @@
 /* snapshot_config.c - the whole configuration as one document. */
-#include "gateway/base/clock.h"
 #include "store/snapshot_parts.h"
 #include "store/store.h"
+
+#include "gateway/base/clock.h"
 
 static json_t *routes_to_json(const struct snapshot *s, struct arena *a)
 {
@@ -35,8 +36,7 @@ json_t *snapshot_config_to_json(const struct snapshot *s)
 {
     AUTO(arena_free) struct arena *a = arena_new(4096, SIZE_MAX / 2);
     AUTO(json_decref) json_t *doc = json_object();
-    if (a == NULL ||
-        json_object_set_new(doc, "settings", settings_to_json(s->settings)) != 0 ||
+    if (a == NULL || json_object_set_new(doc, "settings", settings_to_json(s->settings)) != 0 ||
         json_object_set_new(doc, "acme", acme_settings_to_json(s->acme)) != 0 ||
         json_object_set_new(doc, "routes", routes_to_json(s, a)) != 0 ||
         json_object_set_new(doc, "streams", json_array()) != 0 ||

@@ -64,10 +64,12 @@ struct snapshot {
 
 /* Where a challenge stands in snapshot.challenges. */
 enum { CHALLENGE_KEY_MAX_BYTES = 1024 };
-size_t snapshot_challenge_key(struct str host, struct str token, char out[CHALLENGE_KEY_MAX_BYTES]);
+size_t snapshot_challenge_key(struct str host, struct str token,
+                              char out[CHALLENGE_KEY_MAX_BYTES]);
 
 /* "a\nb" for ["a", "b"], which must be sorted: the key in snapshot.managed. */
-struct err snapshot_managed_key(struct arena *a, const struct str_list *names, struct str *ret_key);
+struct err snapshot_managed_key(struct arena *a, const struct str_list *names,
+                                struct str *ret_key);
 
 /* All values of a table in order of key, in the arena. */
 struct snapshot_entry {

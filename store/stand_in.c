@@ -1,9 +1,10 @@
 #include "store/stand_in.h"
 
-#include <openssl/pem.h>
+#include "store/cert_new.h"
 
 #include "gateway/base/rand.h"
-#include "store/cert_new.h"
+
+#include <openssl/pem.h>
 
 AUTO_DEFINE(BIO_free_all, BIO *)
 

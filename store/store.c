@@ -28,16 +28,12 @@ static void explain(struct invalid *why, struct err e, const char *data_dir)
         const struct err_kind *kind;
         const char *advice;
     } rows[] = {
-        {ERR_DATA_LOCKED, "stop it first, or choose another folder with --data"      },
-        {ERR_KEY_MISSING,
-         "put master.key back from a backup; without it the stored private keys "
-         "cannot be read"                                                            },
-        {ERR_KEY_WRONG,   "put the master.key back that belongs to this gatehouse.db"},
-        {ERR_DB_CORRUPT,
-         "gatehouse.db is damaged or is not a database of Gatehouse; put a backup "
-         "in its place"                                                              },
-        {ERR_DB_FULL,     "make room on the disk"                                    },
-        {ERR_DB_BUSY,     "another program holds gatehouse.db open"                  },
+        {ERR_DATA_LOCKED, "stop it first, or choose another folder with --data"       },
+        {ERR_KEY_MISSING, "put it back from a backup: the stored private keys need it"},
+        {ERR_KEY_WRONG,   "put the master.key back that belongs to this gatehouse.db" },
+        {ERR_DB_CORRUPT,  "put a backup in the place of gatehouse.db"                 },
+        {ERR_DB_FULL,     "make room on the disk"                                     },
+        {ERR_DB_BUSY,     "another program holds gatehouse.db open"                   },
     };
     if (err_is(e, ERR_DB_FUTURE)) {
         invalid_add(
@@ -276,6 +272,7 @@ struct err store_commit(struct tx **tx_at)
     }
     if (tx->is_changed)
         publish(tx);
+    db_checkpoint(tx->store->db);
     end(tx);
     return OK;
 }

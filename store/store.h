@@ -23,9 +23,13 @@ struct tx;
 /* Creates DIR (0700), DIR/gatehouse.db (0600) and DIR/master.key (0600) if absent, migrates,
  * builds the first snapshot and publishes it.  ERR_DB_FUTURE, ERR_KEY_MISSING,
  * ERR_KEY_WRONG, ERR_DATA_DIR, ERR_DATA_LOCKED (another process runs on it) come with words
- * in why (may be NULL). */
+ * in why (may be NULL).  On success why may hold notes for the log: rows of the database that
+ * could not be used and were left out. */
 struct err store_open(const char *data_dir, struct invalid *why, struct store **ret_store);
+
+/* After every other thread has stopped using it, subscribers included.  Accepts NULL. */
 void store_close(struct store *s);
+AUTO_DEFINE(store_close, struct store *)
 
 struct publisher *store_publisher(struct store *s);
 
@@ -36,8 +40,12 @@ const struct snapshot *store_snapshot(struct store *s);
 
 struct err store_begin(struct store *s, struct tx **ret_tx);
 
-/* *tx becomes NULL in either case.  A failed commit has changed nothing. */
+/* *tx becomes NULL in either case.  A failed commit has changed nothing.  A transaction in
+ * which a call failed for another reason than its input cannot be committed: this returns that
+ * error. OK also if a worker did not take the snapshot in time; that is logged. */
 struct err store_commit(struct tx **tx);
+
+/* Accepts NULL. */
 void store_rollback(struct tx *tx);
 AUTO_DEFINE(store_rollback, struct tx *)
 
@@ -51,7 +59,8 @@ const struct snapshot *tx_view(const struct tx *tx);
  * body may carry id (must agree), revision, created_at, updated_at (ignored).  ERR_INVALID,
  * or ERR_CONFLICT (with the other route named in inv) if another enabled route claims the
  * same host and path.  An "auto" route brings its managed certificate object (pending) with
- * it. */
+ * it.  A body that says what is stored already changes nothing, not even the revision.
+ * *ret_route is borrowed from tx_view. */
 struct err tx_route_put(struct tx *tx, struct str id, const json_t *body, struct invalid *inv,
                         const struct route **ret_route);
 /* ERR_NOT_FOUND; ERR_CONFLICT if settings.unknown_host names it. */
@@ -76,7 +85,7 @@ struct err tx_config_replace(struct tx *tx, const json_t *doc, struct invalid *i
 /* ---- certificates ---- */
 
 /* body: {"id"?, "chain_pem", "key_pem"}.  With an id that exists (imported): replaces the
- * pair. */
+ * pair; ERR_CONFLICT if that one is automatic.  *ret_cert is borrowed from tx_view. */
 struct err tx_cert_import(struct tx *tx, struct str id, const json_t *body, struct invalid *inv,
                           const struct cert **ret_cert);
 /* ERR_CONFLICT if a route names it or an enabled auto route needs it. */
@@ -92,13 +101,17 @@ struct cert_progress {
 struct err tx_cert_progress(struct tx *tx, struct str id, const struct cert_progress *progress);
 
 /* Installs a new pair: it becomes the active one, the previous pair is kept in the database for
- * rollback, state becomes active. key_der: PKCS#8, unencrypted; it is sealed here. */
-struct err tx_cert_install(struct tx *tx, struct str id, struct str chain_pem, struct str key_der,
-                           const struct cert_next *next);
+ * rollback; state becomes active, failures and last_error are cleared.  key_der: PKCS#8,
+ * unencrypted; it is sealed here.  ERR_CERT_PARSE, ERR_CERT_KEY, ERR_CERT_MISMATCH: the pair
+ * cannot be used, and nothing has changed. */
+struct err tx_cert_install(struct tx *tx, struct str id, struct str chain_pem,
+                           struct str key_der, const struct cert_next *next);
 
 /* ---- tokens ---- */
 
-/* *ret_secret: "gh_..." shown once; the store keeps its SHA-256. expires_at 0: never. */
+/* *ret_secret: "gh_..." shown once; the store keeps its SHA-256.  expires_at 0: never.
+ * ERR_INVALID: an empty, too long (256 bytes) or unprintable name, or no scope; ERR_LIMIT:
+ * TOKENS_MAX.  *ret_token is borrowed from tx_view. */
 struct err tx_token_create(struct tx *tx, struct str name, unsigned scopes, int64_t expires_at,
                            const struct token **ret_token, struct secret *ret_secret);
 struct err tx_token_delete(struct tx *tx, struct str id);

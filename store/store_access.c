@@ -1,13 +1,14 @@
 /* store_access.c - API tokens: only their digests are kept. */
-#include <openssl/evp.h>
-
-#include "gateway/base/limits.h"
-#include "gateway/base/rand.h"
-#include "gateway/base/text.h"
 #include "store/counted.h"
 #include "store/ids.h"
 #include "store/model_parts.h"
 #include "store/tx.h"
+
+#include "gateway/base/limits.h"
+#include "gateway/base/rand.h"
+#include "gateway/base/text.h"
+
+#include <openssl/evp.h>
 
 enum { TOKEN_ARENA_BYTES = 512, TOKEN_ARENA_MAX_BYTES = 64 * 1024, TOKEN_NAME_MAX_BYTES = 256 };
 
@@ -66,9 +67,9 @@ static unsigned complete_scopes(unsigned scopes)
 
 static struct err write_row(struct tx *tx, const struct token *t)
 {
-    static const char sql[] =
-        "INSERT INTO tokens (id, revision, created_at, updated_at, name, scopes, expires_at, digest) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+    static const char sql[] = "INSERT INTO tokens (id, revision, created_at, updated_at, name, "
+                              "scopes, expires_at, digest) "
+                              "VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
     tx_touch(tx);
     return db_run(tx->store->db, sql, DB_STR(t->object.id), DB_INT(t->object.revision),
                   DB_INT(t->object.created_at), DB_INT(t->object.updated_at), DB_STR(t->name),

@@ -1,9 +1,4 @@
 /* store_certs.c - certificates and their sealed keys; the one place where keys are unsealed. */
-#include <openssl/err.h>
-#include <stdlib.h>
-
-#include "gateway/base/limits.h"
-#include "gateway/base/text.h"
 #include "store/cert_new.h"
 #include "store/cert_pem.h"
 #include "store/counted.h"
@@ -11,13 +6,20 @@
 #include "store/model_check.h"
 #include "store/tx.h"
 
+#include "gateway/base/limits.h"
+#include "gateway/base/text.h"
+
+#include <openssl/err.h>
+#include <stdlib.h>
+
 /* A key is sealed for its leaf: moved to another row it does not open. */
 struct str store_certs_key_context(struct arena *a, struct str cert_id, struct str fingerprint)
 {
     return arena_fmt(a, "certificate/%.*s/%.*s", STR_ARG(cert_id), STR_ARG(fingerprint));
 }
 
-static struct err join_names(struct arena *a, const struct str_list *names, struct str *ret_lines)
+static struct err join_names(struct arena *a, const struct str_list *names,
+                             struct str *ret_lines)
 {
     return snapshot_managed_key(a, names, ret_lines);
 }
@@ -52,13 +54,15 @@ static struct err write_pair(struct tx *tx, const struct cert *c)
         "DELETE FROM certificate_pairs WHERE certificate = ? AND id IS NOT "
         "(SELECT active_pair FROM certificates WHERE certificates.id = certificate)";
     static const char insert[] =
-        "INSERT INTO certificate_pairs (certificate, installed_at, chain_pem, sealed_key, names, "
+        "INSERT INTO certificate_pairs (certificate, installed_at, chain_pem, sealed_key, "
+        "names, "
         "issuer, serial, key_type, fingerprint, not_before_at, not_after_at) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     static const char activate[] = "UPDATE certificates SET active_pair = ? WHERE id = ?";
     struct db *db = tx->store->db;
     const struct cert_facts *f = &c->facts;
-    struct str context = store_certs_key_context(c->arena, c->object.id, f->fingerprint_sha256), names;
+    struct str context = store_certs_key_context(c->arena, c->object.id, f->fingerprint_sha256),
+               names;
     struct buf sealed;
     if (context.p == NULL)
         return fail(ERR_MEMORY, 0);
@@ -107,12 +111,23 @@ struct import {
 };
 
 static const struct shape import_shape[] = {
-    {.name = "id", .kind = SHAPE_STR, .offset = offsetof(struct import, id),
-     .is_nullable = true, .check = model_check_id, .doc = "Made from the first name if absent."},
-    {.name = "chain_pem", .kind = SHAPE_STR, .offset = offsetof(struct import, chain_pem),
-     .is_required = true, .max = PEM_MAX_BYTES, .doc = "Certificates, the leaf first."},
-    {.name = "key_pem", .kind = SHAPE_SECRET, .offset = offsetof(struct import, key_pem),
-     .is_required = true, .doc = "The leaf's private key, not encrypted."},
+    {.name = "id",
+     .kind = SHAPE_STR,
+     .offset = offsetof(struct import, id),
+     .is_nullable = true,
+     .check = model_check_id,
+     .doc = "Made from the first name if absent."},
+    {.name = "chain_pem",
+     .kind = SHAPE_STR,
+     .offset = offsetof(struct import, chain_pem),
+     .is_required = true,
+     .max = PEM_MAX_BYTES,
+     .doc = "Certificates, the leaf first."},
+    {.name = "key_pem",
+     .kind = SHAPE_SECRET,
+     .offset = offsetof(struct import, key_pem),
+     .is_required = true,
+     .doc = "The leaf's private key, not encrypted."},
     {.name = NULL},
 };
 
@@ -178,8 +193,9 @@ static struct err check_id(struct tx *tx, struct str id, struct invalid *inv)
     }
     const struct cert *old = snapshot_cert_find(tx->draft, id);
     if (old != NULL && old->source == CERT_ACME) {
-        invalid_add(inv, STR("/id"),
-                    "is an automatic certificate, which an import cannot replace; choose another id");
+        invalid_add(
+            inv, STR("/id"),
+            "is an automatic certificate, which an import cannot replace; choose another id");
         return fail(ERR_CONFLICT, 0);
     }
     return OK;
@@ -203,7 +219,8 @@ static struct err build_import(struct tx *tx, struct str id, const struct import
     c->names = c->facts.names;
     c->source = CERT_IMPORTED;
     c->state = CERT_ACTIVE;
-    c->next = (struct cert_next){.what = STR("none"), .why = STR("imported: replace it yourself")};
+    c->next =
+        (struct cert_next){.what = STR("none"), .why = STR("imported: replace it yourself")};
     if (str_is_empty(id))
         TRY(choose_id(tx, c, &id));
     const struct cert *old = snapshot_cert_find(tx->draft, id);
@@ -284,7 +301,8 @@ static struct err delete_cert(struct tx *tx, struct str id, struct invalid *inv)
     (void)pmap_visit(&tx->draft->routes, is_no_user, &search);
     if (search.user == NULL)
         return store_certs_remove(tx, id);
-    invalid_add(inv, STR_NONE, "route \"%.*s\" uses this certificate; change or delete it first",
+    invalid_add(inv, STR_NONE,
+                "route \"%.*s\" uses this certificate; change or delete it first",
                 STR_ARG(search.user->object.id));
     return fail(ERR_CONFLICT, 0);
 }
@@ -296,7 +314,8 @@ struct err tx_cert_delete(struct tx *tx, struct str id, struct invalid *inv)
 
 /* ---- for acme/ ---- */
 
-static struct err set_progress(struct tx *tx, struct str id, const struct cert_progress *progress)
+static struct err set_progress(struct tx *tx, struct str id,
+                               const struct cert_progress *progress)
 {
     AUTO(cert_new_drop) struct cert *c = NULL;
     const struct cert *old = snapshot_cert_find(tx->draft, id);
@@ -316,8 +335,8 @@ struct err tx_cert_progress(struct tx *tx, struct str id, const struct cert_prog
     return tx_end_call(tx, set_progress(tx, id, progress));
 }
 
-static struct err install(struct tx *tx, struct str id, struct str chain_pem, struct str key_der,
-                          const struct cert_next *next)
+static struct err install(struct tx *tx, struct str id, struct str chain_pem,
+                          struct str key_der, const struct cert_next *next)
 {
     AUTO(X509_free) X509 *leaf = NULL;
     AUTO(cert_pem_free_list) STACK_OF(X509) *chain = NULL;
@@ -331,16 +350,18 @@ static struct err install(struct tx *tx, struct str id, struct str chain_pem, st
     TRY(cert_read_chain(chain_pem, &leaf, &chain));
     TRY(cert_new_set_chain(c, chain_pem, leaf));
     TRY(cert_new_set_key_der(c, key_der));
-    TRY(cert_material(c, &material)); /* proves that the pair fits before it can become active */
+    TRY(cert_material(c,
+                      &material)); /* proves that the pair fits before it can become active */
     TRY(cert_new_set_next(c, next));
+    TRY(store_managed_plan_unused(tx, c));
     c->state = CERT_ACTIVE;
     c->failures = 0;
     c->last_error = STR_NONE;
     return save_with_pair(tx, c);
 }
 
-struct err tx_cert_install(struct tx *tx, struct str id, struct str chain_pem, struct str key_der,
-                           const struct cert_next *next)
+struct err tx_cert_install(struct tx *tx, struct str id, struct str chain_pem,
+                           struct str key_der, const struct cert_next *next)
 {
     struct err e = install(tx, id, chain_pem, key_der, next);
     /* A pair that cannot be used is a refusal like any other: nothing has changed yet. */

@@ -1,9 +1,10 @@
 /* store_certs_load.c - certificates of a store that is being opened. */
-#include "gateway/base/clock.h"
-#include "gateway/base/text.h"
 #include "store/cert_new.h"
 #include "store/cert_pem.h"
 #include "store/tx.h"
+
+#include "gateway/base/clock.h"
+#include "gateway/base/text.h"
 
 /* clang-format off */
 enum column {
@@ -15,7 +16,8 @@ enum column {
 /* clang-format on */
 
 static const char sql[] =
-    "SELECT c.id, c.revision, c.created_at, c.updated_at, c.source, c.state, c.names, c.next_what, "
+    "SELECT c.id, c.revision, c.created_at, c.updated_at, c.source, c.state, c.names, "
+    "c.next_what, "
     "c.next_at, c.next_why, c.last_error, c.failures, p.chain_pem, p.sealed_key, p.names, "
     "p.issuer, p.serial, p.key_type, p.fingerprint, p.not_before_at, p.not_after_at "
     "FROM certificates AS c LEFT JOIN certificate_pairs AS p ON p.id = c.active_pair";
@@ -47,16 +49,16 @@ static bool read_state(struct str text, enum cert_state *ret_state)
 
 static struct err read_columns(struct db_query *q, struct cert *c)
 {
-    if (!read_source(db_text(q, SOURCE), &c->source) || !read_state(db_text(q, STATE), &c->state))
+    if (!read_source(db_text(q, SOURCE), &c->source) ||
+        !read_state(db_text(q, STATE), &c->state))
         return fail(ERR_SYNTAX, 0);
     TRY(cert_new_set_str(c, db_text(q, ID), &c->object.id));
     c->object.revision = (uint64_t)db_int(q, REVISION);
     c->object.created_at = db_int(q, CREATED_AT);
     c->object.updated_at = db_int(q, UPDATED_AT);
     c->failures = (uint32_t)db_int(q, FAILURES);
-    struct cert_next next = {.what = db_text(q, NEXT_WHAT),
-                             .at = db_int(q, NEXT_AT),
-                             .why = db_text(q, NEXT_WHY)};
+    struct cert_next next = {
+        .what = db_text(q, NEXT_WHAT), .at = db_int(q, NEXT_AT), .why = db_text(q, NEXT_WHY)};
     TRY(cert_new_set_next(c, &next));
     TRY(cert_new_set_str(c, db_text(q, LAST_ERROR), &c->last_error));
     return cert_new_split_names(c, db_text(q, NAMES), &c->names);
@@ -75,8 +77,8 @@ static struct err read_facts(struct db_query *q, struct cert *c)
     return cert_new_set_str(c, db_text(q, CHAIN_PEM), &c->chain_pem);
 }
 
-/* Ten thousand certificates are not parsed at the start: that the leaf is the one whose key opened
- * is enough to know that the pair is whole. */
+/* Ten thousand certificates are not parsed at the start: that the leaf is the one whose key
+ * opened is enough to know that the pair is whole. */
 static struct err check_leaf(const struct cert *c)
 {
     unsigned char digest[32];
@@ -94,8 +96,9 @@ static struct err read_pair(struct store *s, struct db_query *q, struct cert *c)
 {
     TRY(read_facts(q, c));
     TRY(check_leaf(c));
-    struct secret key = {.priv = {.p = NULL}};
-    struct str context = store_certs_key_context(c->arena, c->object.id, c->facts.fingerprint_sha256);
+    struct secret key = {0};
+    struct str context =
+        store_certs_key_context(c->arena, c->object.id, c->facts.fingerprint_sha256);
     if (context.p == NULL)
         return fail(ERR_MEMORY, 0);
     TRY(seal_unseal(s->seal, context, db_blob(q, SEALED_KEY), &key));
@@ -114,8 +117,9 @@ static struct err disable(struct cert *c, struct err e)
     c->facts = (struct cert_facts){.not_before_at = 0};
     c->chain_pem = STR_NONE;
     c->state = CERT_FAILED;
-    c->last_error = arena_fmt(c->arena, "{\"type\":\"about:blank\",\"title\":\"%s\",\"detail\":"
-                                        "\"the stored certificate or its key is damaged\"}",
+    c->last_error = arena_fmt(c->arena,
+                              "{\"type\":\"about:blank\",\"title\":\"%s\",\"detail\":"
+                              "\"the stored certificate or its key is damaged\"}",
                               e.kind->text);
     if (c->last_error.p == NULL)
         return fail(ERR_MEMORY, 0);

@@ -1,6 +1,6 @@
-/* store_config.c - the whole configuration replaced by a document.  In this order, so that no route
- * is in the way of another one that takes over its host: build all routes, remove what goes and
- * what changes, save what changed, then the settings, which may name a route. */
+/* store_config.c - the whole configuration replaced by a document.  In this order, so that no
+ * route is in the way of another one that takes over its host: build all routes, remove what
+ * goes and what changes, save what changed, then the settings, which may name a route. */
 #include "store/counted.h"
 #include "store/model_parts.h"
 #include "store/settings_build.h"
@@ -42,14 +42,17 @@ static void check_members(const json_t *doc, struct invalid *inv)
     static const struct {
         struct str name;
         bool is_list;
-    } rows[] = {{STR_LIT("settings"), false},
-                {STR_LIT("acme"), false},
-                {STR_LIT("routes"), true},
-                {STR_LIT("streams"), true},
-                {STR_LIT("certificates"), true}};
+    } rows[] = {
+        {STR_LIT("settings"),     false},
+        {STR_LIT("acme"),         false},
+        {STR_LIT("routes"),       true },
+        {STR_LIT("streams"),      true },
+        {STR_LIT("certificates"), true }
+    };
     const char *name;
     json_t *value;
-    json_object_foreach (COUNTED_MUTABLE(json_t, doc), name, value) {
+    json_object_foreach(COUNTED_MUTABLE(json_t, doc), name, value)
+    {
         size_t i = 0;
         while (i < ARRAY_LEN(rows) && !str_eq(rows[i].name, str_from(name)))
             i++;
@@ -57,7 +60,8 @@ static void check_members(const json_t *doc, struct invalid *inv)
         struct str shown = invalid_excerpt(str_from(name));
         (void)json_path_push(&path, shown);
         if (i == ARRAY_LEN(rows))
-            invalid_add(inv, json_path_view(&path), "there is no field \"%.*s\"", STR_ARG(shown));
+            invalid_add(inv, json_path_view(&path), "there is no field \"%.*s\"",
+                        STR_ARG(shown));
         else if (rows[i].is_list ? !json_is_array(value) : !json_is_object(value))
             invalid_add(inv, json_path_view(&path), "must be %s",
                         rows[i].is_list ? "a list" : "an object");
@@ -72,8 +76,8 @@ static struct err go_on(struct err e)
     return err_is(e, ERR_INVALID) ? OK : e;
 }
 
-static struct err read_route(struct tx *tx, struct config *c, struct json_path *path, size_t index,
-                             struct invalid *inv)
+static struct err read_route(struct tx *tx, struct config *c, struct json_path *path,
+                             size_t index, struct invalid *inv)
 {
     const json_t *body = json_array_get(json_object_get(c->doc, "routes"), index);
     AUTO(model_drop_route) struct route *r = NULL;

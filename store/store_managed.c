@@ -1,5 +1,6 @@
-/* store_managed.c - the certificates that "auto" routes need: one per distinct set of names.  They
- * come with the first route that wants them and go with the last one, unless they hold material. */
+/* store_managed.c - the certificates that "auto" routes need: one per distinct set of names.
+ * They come with the first route that wants them and go with the last one, unless they hold
+ * material. */
 #include "store/cert_new.h"
 #include "store/host_name.h"
 #include "store/ids.h"
@@ -81,12 +82,24 @@ struct err store_managed_want(struct tx *tx, const struct route *r)
     return str_eq(c->next.what, STR("none")) ? adopt(tx, c, r) : OK;
 }
 
+static const struct str unused_why = STR_LIT("no route uses it");
+
+struct err store_managed_plan_unused(struct tx *tx, struct cert *c)
+{
+    struct str names;
+    TRY(snapshot_managed_key(c->arena, &c->names, &names));
+    const struct managed *m = draft_find_managed(tx->draft, names);
+    if (c->source != CERT_ACME || (m != NULL && m->user_count > 0))
+        return OK;
+    return plan(c, STR("none"), 0, unused_why);
+}
+
 static struct err rest(struct tx *tx, const struct cert *old)
 {
     AUTO(cert_new_drop) struct cert *c = NULL;
     TRY(revise(tx, old, &c));
     c->state = CERT_ACTIVE;
-    TRY(plan(c, STR("none"), 0, arena_dup(c->arena, STR("no route uses it"))));
+    TRY(plan(c, STR("none"), 0, unused_why));
     return store_certs_save(tx, c);
 }
 

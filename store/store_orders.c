@@ -1,8 +1,9 @@
 /* store_orders.c - what acme/ must find again after a restart. */
 #include "store/store_orders.h"
 
-#include "gateway/base/limits.h"
 #include "store/tx.h"
+
+#include "gateway/base/limits.h"
 
 /* ---- sealed keys ---- */
 
@@ -59,7 +60,8 @@ struct err store_account_load(struct store *s, struct arena *a, struct str direc
 static struct err put_account(struct tx *tx, const struct account_row *row)
 {
     static const char sql[] =
-        "INSERT INTO accounts (directory, eab_kid, url, status, sealed_key) VALUES (?, ?, ?, ?, ?) "
+        "INSERT INTO accounts (directory, eab_kid, url, status, sealed_key) VALUES (?, ?, ?, "
+        "?, ?) "
         "ON CONFLICT (directory, eab_kid) DO UPDATE SET url = excluded.url, "
         "status = excluded.status, sealed_key = excluded.sealed_key";
     AUTO(arena_free) struct arena *a = arena_new(1024, MIB);
@@ -110,9 +112,9 @@ static struct err write_order(struct tx *tx, struct arena *a, const struct order
     if (!failed(e))
         e = db_run(tx->store->db, sql, DB_STR(row->cert_id), DB_STR(row->directory),
                    DB_STR(row->eab_kid), DB_STR(row->state), DB_STR(names), DB_STR(row->url),
-                   DB_STR(row->finalize_url), DB_STR(row->certificate_url), DB_BYTES(row->csr_der),
-                   has_key ? DB_BYTES(buf_view(&sealed)) : DB_NONE, DB_STR(row->chain_pem),
-                   DB_INT(row->expires_at), DB_INT(row->created_at));
+                   DB_STR(row->finalize_url), DB_STR(row->certificate_url),
+                   DB_BYTES(row->csr_der), has_key ? DB_BYTES(buf_view(&sealed)) : DB_NONE,
+                   DB_STR(row->chain_pem), DB_INT(row->expires_at), DB_INT(row->created_at));
     buf_fini(&sealed);
     return e;
 }
@@ -198,7 +200,8 @@ static struct err split_names(struct arena *a, struct str lines, struct str_list
     ret_names->items = arena_array(a, struct str, count);
     if (ret_names->items == NULL)
         return fail(ERR_MEMORY, 0);
-    while (ret_names->count < count && str_next(&lines, '\n', &ret_names->items[ret_names->count]))
+    while (ret_names->count < count &&
+           str_next(&lines, '\n', &ret_names->items[ret_names->count]))
         ret_names->count++;
     return OK;
 }
@@ -223,8 +226,8 @@ static struct err read_authzs(struct store *s, struct arena *a, struct order_row
         if (!has_row)
             return OK;
         struct authz_row *z = &row->authzs[row->authz_count];
-        struct str *const fields[] = {&z->name,  &z->url,               &z->challenge_url,
-                                      &z->token, &z->key_authorization, &z->state};
+        struct str *const fields[] = {
+            &z->name, &z->url, &z->challenge_url, &z->token, &z->key_authorization, &z->state};
         for (size_t i = 0; i < ARRAY_LEN(fields); i++)
             TRY(copy_text(a, db_text(q, (int)i), fields[i]));
         row->authz_count++;
@@ -237,8 +240,8 @@ static struct err read_order(struct store *s, struct arena *a, struct db_query *
 {
     struct str names;
     struct str *const fields[] = {
-        &row->cert_id,         &row->directory, &row->eab_kid,  &row->state, &names, &row->url,
-        &row->finalize_url,    &row->certificate_url, &row->chain_pem,
+        &row->cert_id, &row->directory,    &row->eab_kid,         &row->state,     &names,
+        &row->url,     &row->finalize_url, &row->certificate_url, &row->chain_pem,
     };
     for (size_t i = 0; i < ARRAY_LEN(fields); i++)
         TRY(copy_text(a, db_text(q, (int)i), fields[i]));

@@ -3,7 +3,8 @@
  * Purpose: each step of an order is on disk before the next network step, so that a restart
  *          resumes at a row.  Challenge tokens saved here are served by all workers once the
  *          commit returns.
- * Thread:  as store.h: inside a transaction, or (the _load functions) any control thread.
+ * Thread:  as store.h: inside a transaction, or (the _load functions) any control thread that
+ *          has no transaction open: they take the writer lock.
  * Owns:    rows are copied into the caller's arena; keys come back unsealed in secrets the
  *          caller finishes.
  * Fails:   ERR_DB..., ERR_NOT_FOUND, ERR_KEY_WRONG. */
@@ -14,10 +15,11 @@
 /* One account per (directory URL, EAB key id). */
 struct account_row {
     struct str directory;
-    struct str eab_kid;    /* empty: none */
-    struct str url;        /* the CA's Location ("kid"); empty: not registered yet */
-    struct str status;     /* "", "valid", "deactivated" */
-    struct secret key_der; /* PKCS#8; sealed at rest; in: borrowed, out: the caller's to finish */
+    struct str eab_kid; /* empty: none */
+    struct str url;     /* the CA's Location ("kid"); empty: not registered yet */
+    struct str status;  /* "", "valid", "deactivated" */
+    struct secret
+        key_der; /* PKCS#8; sealed at rest; in: borrowed, out: the caller's to finish */
 };
 
 struct err store_account_load(struct store *s, struct arena *a, struct str directory,

@@ -1,48 +1,48 @@
 /* store_routes.c - routes: build, check against the others, save. */
-#include "gateway/base/limits.h"
 #include "store/ids.h"
 #include "store/model_check.h"
 #include "store/model_parts.h"
 #include "store/route_build.h"
 #include "store/tx.h"
 
+#include "gateway/base/limits.h"
+
 #define BODY_MAX_BYTES (64 * MIB)
 
 /* ---- id ---- */
 
-static void complain(struct json_path *path, struct str key, struct invalid *inv, const char *words)
+static void complain(struct json_path *path, struct str key, struct invalid *inv,
+                     const char *words)
 {
     size_t mark = json_path_push(path, key);
     invalid_add(inv, json_path_view(path), "%s", words);
     json_path_pop(path, mark);
 }
 
-/* The id in the body, or empty; wrong ones are reported. */
-static struct str read_body_id(const json_t *body, struct json_path *path, struct invalid *inv)
+static const char *check_id(struct str id)
 {
-    const json_t *value = json_object_get(body, "id");
-    if (value == NULL)
-        return STR_NONE;
-    struct str id = json_str(value);
-    const char *words = json_is_string(value) ? model_check_id(NULL, &id) : "must be text";
     /* unknown_host gives these words a meaning of their own. */
-    if (words == NULL && (str_eq(id, STR("reject")) || str_eq(id, STR("404"))))
-        words = "is a word with a meaning of its own; choose another id";
-    if (words == NULL)
-        return id;
-    complain(path, STR("id"), inv, words);
-    return STR_NONE;
+    if (str_eq(id, STR("reject")) || str_eq(id, STR("404")))
+        return "is a word with a meaning of its own; choose another id";
+    return model_check_id(NULL, &id);
 }
 
+/* The id that the change is addressed to, else the one in the body, else empty: made later. */
 static struct str choose_id(struct str id, const json_t *body, struct json_path *path,
                             struct invalid *inv)
 {
-    struct str body_id = read_body_id(body, path, inv);
-    if (str_is_empty(id))
-        return body_id;
-    if (!str_is_empty(body_id) && !str_eq(id, body_id))
+    const json_t *value = json_object_get(body, "id");
+    if (value != NULL && !json_is_string(value)) {
+        complain(path, STR("id"), inv, "must be text");
+        return id;
+    }
+    struct str body_id = json_str(value);
+    if (value != NULL && !str_is_empty(id) && !str_eq(id, body_id))
         complain(path, STR("id"), inv, "differs from the id that the change is addressed to");
-    const char *words = model_check_id(NULL, &id);
+    if (str_is_empty(id) && value != NULL)
+        id = body_id;
+    bool is_given = !str_is_empty(id) || value != NULL;
+    const char *words = is_given ? check_id(id) : NULL;
     if (words != NULL)
         complain(path, STR("id"), inv, words);
     return id;
@@ -77,8 +77,8 @@ static void check_certificate(struct tx *tx, const struct route *r, struct json_
 }
 
 struct err store_routes_build(struct tx *tx, struct json_path *path, struct str id,
-                              const json_t *body, const struct pmap *taken,
-                              struct invalid *inv, struct route **ret_route)
+                              const json_t *body, const struct pmap *taken, struct invalid *inv,
+                              struct route **ret_route)
 {
     size_t before = inv->count;
     AUTO(model_drop_route) struct route *r = NULL;
@@ -121,17 +121,17 @@ static struct err refuse_conflict(struct tx *tx, const struct route *r, struct j
 
 static struct err write_row(struct tx *tx, const struct route *r)
 {
-    static const char sql[] =
-        "INSERT INTO routes (id, revision, created_at, updated_at, body) VALUES (?, ?, ?, ?, ?) "
-        "ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, "
-        "updated_at = excluded.updated_at, body = excluded.body";
+    static const char sql[] = "INSERT INTO routes (id, revision, created_at, updated_at, body) "
+                              "VALUES (?, ?, ?, ?, ?) "
+                              "ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, "
+                              "updated_at = excluded.updated_at, body = excluded.body";
     const struct object *o = &r->object;
     struct buf body;
     buf_init(&body, BODY_MAX_BYTES);
     struct err e = tx_body(route_shape, r, &body);
     if (!failed(e))
-        e = db_run(tx->store->db, sql, DB_STR(o->id), DB_INT(o->revision), DB_INT(o->created_at),
-                   DB_INT(o->updated_at), DB_STR(buf_view(&body)));
+        e = db_run(tx->store->db, sql, DB_STR(o->id), DB_INT(o->revision),
+                   DB_INT(o->created_at), DB_INT(o->updated_at), DB_STR(buf_view(&body)));
     buf_fini(&body);
     return e;
 }
@@ -154,8 +154,8 @@ struct err store_routes_save(struct tx *tx, struct json_path *path, struct route
     return e;
 }
 
-static struct err put_route(struct tx *tx, struct str id, const json_t *body, struct invalid *inv,
-                            const struct route **ret_route)
+static struct err put_route(struct tx *tx, struct str id, const json_t *body,
+                            struct invalid *inv, const struct route **ret_route)
 {
     struct json_path path = {.len = 0};
     AUTO(model_drop_route) struct route *r = NULL;
@@ -183,7 +183,8 @@ static struct err drop_route(struct tx *tx, const struct route *old)
 {
     tx_touch(tx);
     (void)route_ref(old);
-    struct err e = db_run(tx->store->db, "DELETE FROM routes WHERE id = ?", DB_STR(old->object.id));
+    struct err e =
+        db_run(tx->store->db, "DELETE FROM routes WHERE id = ?", DB_STR(old->object.id));
     if (!failed(e))
         e = draft_remove_route(tx->draft, old->object.id);
     if (!failed(e))

@@ -1,10 +1,11 @@
 /* store_settings.c - the two objects of which there is one each. */
-#include "gateway/base/limits.h"
 #include "store/counted.h"
 #include "store/model_parts.h"
 #include "store/route_build.h"
 #include "store/settings_build.h"
 #include "store/tx.h"
+
+#include "gateway/base/limits.h"
 
 static const struct str settings_id = STR_LIT("settings"), acme_id = STR_LIT("acme");
 
@@ -75,7 +76,8 @@ struct err store_settings_put(struct tx *tx, struct json_path *path, const json_
         return fail(ERR_INVALID, 0);
     if (old != NULL && is_same(settings_shape, old, s))
         return OK;
-    TRY(tx_next_object(tx, s->arena, settings_id, old == NULL ? NULL : &old->object, &s->object));
+    TRY(tx_next_object(tx, s->arena, settings_id, old == NULL ? NULL : &old->object,
+                       &s->object));
     return save_settings(tx, s);
 }
 
@@ -93,7 +95,8 @@ static struct err save_acme(struct tx *tx, const struct acme_settings *s)
     buf_init(&body, MIB);
     buf_init(&sealed, MIB);
     struct str context = hmac_context(s->arena, s->eab.kid);
-    struct err e = context.p == NULL ? fail(ERR_MEMORY, 0) : tx_body(acme_settings_shape, s, &body);
+    struct err e =
+        context.p == NULL ? fail(ERR_MEMORY, 0) : tx_body(acme_settings_shape, s, &body);
     bool has_hmac = !str_is_empty(s->eab.hmac);
     if (!failed(e) && has_hmac)
         e = seal_close(tx->store->seal, context, s->eab.hmac, &sealed);
@@ -160,7 +163,8 @@ static void note(struct invalid *why, struct str id, const char *words)
 }
 
 /* The standard values serve in memory; the row stays as it is until somebody repairs it. */
-static struct err load_settings(const struct row *row, struct snapshot *draft, struct invalid *why)
+static struct err load_settings(const struct row *row, struct snapshot *draft,
+                                struct invalid *why)
 {
     AUTO(json_decref) json_t *body = NULL;
     AUTO(json_decref) json_t *standard = json_object();
@@ -188,7 +192,7 @@ static struct err unseal_eab(struct store *s, const struct row *row, const json_
                              struct arena *a, struct acme_eab *ret_eab)
 {
     json_t *eab;
-    struct secret plain = {.priv = {.p = NULL}};
+    struct secret plain = {0};
     *ret_eab = (struct acme_eab){.kid = STR_NONE};
     if (failed(json_need_object(body, "eab", &eab)))
         return OK;
@@ -216,8 +220,9 @@ static struct err build_stored_acme(struct store *s, const struct row *row, stru
     if (err_is(e, ERR_MEMORY))
         return e;
     if (failed(e)) {
-        note(why, acme_id, "the HMAC of the external account binding cannot be opened; enter it "
-                           "again");
+        note(why, acme_id,
+             "the HMAC of the external account binding cannot be opened; enter it "
+             "again");
         (void)json_object_del(body, "eab");
     }
     struct invalid inv;

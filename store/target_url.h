@@ -1,7 +1,7 @@
 /* target_url.h - the address of a target, as a person writes it.
  *
- * Purpose: http://NAME[:PORT], https://NAME[:PORT], unix:/PATH into its parts and one normal form.
- *          A target is an origin (RFC 9110 4.3.1): no path, no query, no user name.
+ * Purpose: http://NAME[:PORT], https://NAME[:PORT], unix:/PATH into its parts and one normal
+ *          form. A target is an origin (RFC 9110 4.3.1): no path, no query, no user name.
  * Thread:  any.
  * Owns:    results live in the caller's arena.
  * Fails:   with words; NULL means that nothing is wrong. */

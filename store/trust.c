@@ -1,9 +1,9 @@
 #include "store/trust.h"
 
-#include <openssl/err.h>
-
 #include "store/cert.h"
 #include "store/cert_pem.h"
+
+#include <openssl/err.h>
 
 /* Where distributions keep the bundle if OpenSSL's own default is absent, as on Debian. */
 static const char *const bundles[] = {
@@ -12,8 +12,8 @@ static const char *const bundles[] = {
     "/etc/ssl/cert.pem",
 };
 
-/* Everything is read here and now: a look-up in a folder of hashed names would read files on the
- * worker thread in the middle of a handshake. */
+/* Everything is read here and now: a look-up in a folder of hashed names would read files on
+ * the worker thread in the middle of a handshake. */
 static struct err load_system(X509_STORE *anchors)
 {
     X509_LOOKUP *file = X509_STORE_add_lookup(anchors, X509_LOOKUP_file());

@@ -7,9 +7,9 @@
  * Fails:   ERR_MEMORY, ERR_CERT_PARSE. */
 #pragma once
 
-#include <openssl/x509.h>
-
 #include "gateway/base/str.h"
+
+#include <openssl/x509.h>
 
 AUTO_DEFINE(X509_STORE_free, X509_STORE *)
 

@@ -3,17 +3,17 @@
  * Purpose: a transaction is an open SQL transaction and a draft that are changed together.
  * Thread:  whoever holds the writer lock, from store_begin to store_commit or store_rollback.
  * Fails:   a call that fails for any other reason than its input (ERR_INVALID, ERR_CONFLICT,
- *          ERR_NOT_FOUND, found out before anything changed) breaks the transaction: SQL and draft
- *          may disagree, so that it can only be rolled back. */
+ *          ERR_NOT_FOUND, found out before anything changed) breaks the transaction: SQL and
+ *          draft may disagree, so that it can only be rolled back. */
 #pragma once
-
-#include <pthread.h>
 
 #include "store/db.h"
 #include "store/draft.h"
 #include "store/seal.h"
 #include "store/store.h"
 #include "store/trust.h"
+
+#include <pthread.h>
 
 struct store {
     int dir_fd; /* carries the lock */
@@ -50,13 +50,13 @@ struct err tx_next_object(const struct tx *tx, struct arena *a, struct str id,
 /* body as compact JSON text in out. */
 struct err tx_body(const struct shape *shape, const void *from, struct buf *out);
 
-/* The _load functions fill the draft of a store that is being opened.  Rows that cannot be used are
- * left out or replaced, and noted in why; only ERR_DB... and ERR_MEMORY end the start. */
+/* The _load functions fill the draft of a store that is being opened.  Rows that cannot be used
+ * are left out or replaced, and noted in why; only ERR_DB... and ERR_MEMORY end the start. */
 
 /* ---- store_routes.c ---- */
 
-/* The parts of tx_route_put, which a whole configuration takes in another order.  taken: ids that a
- * route without one must not get. */
+/* The parts of tx_route_put, which a whole configuration takes in another order.  taken: ids
+ * that a route without one must not get. */
 struct err store_routes_build(struct tx *tx, struct json_path *path, struct str id,
                               const json_t *body, const struct pmap *taken, struct invalid *inv,
                               struct route **ret_route);
@@ -81,8 +81,12 @@ struct err store_settings_load(struct store *s, struct snapshot *draft, struct i
 /* Sees to it that there is a certificate object for these names, and that it is on its way. */
 struct err store_managed_want(struct tx *tx, const struct route *r);
 
-/* Puts the certificate for these names to rest, or removes it, if no route wants it any more. */
+/* Puts the certificate for these names to rest, or removes it, if no route wants it any more.
+ * */
 struct err store_managed_retire(struct tx *tx, struct str names);
+
+/* An order may end after the last route has gone: nothing is planned for what nobody uses. */
+struct err store_managed_plan_unused(struct tx *tx, struct cert *c);
 
 /* ---- store_certs.c ---- */
 

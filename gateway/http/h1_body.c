@@ -49,47 +49,45 @@ static struct err take_chunk_end(struct h1_body *b, struct str bytes, size_t *re
 }
 
 static struct err take_trailers(struct h1_body *b, struct str bytes, struct arena *a,
-                                size_t *ret_used, const struct http_fields **ret_trailers)
+                                struct h1_piece *ret_piece)
 {
     static const struct h1_limits limits = {.block_max_bytes = TRAILER_MAX_BYTES};
-    TRY(h1_parser_scan(&b->scan, bytes, &limits, ret_used));
-    if (*ret_used == 0)
+    TRY(h1_parser_scan(&b->scan, bytes, &limits, &ret_piece->used));
+    if (ret_piece->used == 0)
         return OK;
     if (b->scan.lines > 0) {
-        struct str block = arena_dup(a, str_sub(bytes, 0, *ret_used));
+        struct str block = arena_dup(a, str_sub(bytes, 0, ret_piece->used));
         if (block.p == NULL)
             return fail(ERR_MEMORY, 0);
-        TRY(h1_head_read_trailers(block, b->scan.lines, a, ret_trailers));
+        TRY(h1_head_read_trailers(block, b->scan.lines, a, &ret_piece->trailers));
     }
     b->state = H1_BODY_DONE;
     return OK;
 }
 
-struct err h1_body_take(struct h1_body *b, struct str bytes, struct arena *a, size_t *ret_used,
-                        struct str *ret_piece, const struct http_fields **ret_trailers)
+struct err h1_body_take(struct h1_body *b, struct str bytes, struct arena *a,
+                        struct h1_piece *ret_piece)
 {
-    *ret_used = 0;
-    *ret_piece = STR_NONE;
-    *ret_trailers = NULL;
+    *ret_piece = (struct h1_piece){.used = 0};
     switch (b->state) {
     case H1_BODY_DONE:
         return OK;
     case H1_BODY_LENGTH:
-        *ret_piece = take_bytes(b, bytes, H1_BODY_DONE);
+        ret_piece->bytes = take_bytes(b, bytes, H1_BODY_DONE);
         break;
     case H1_BODY_CHUNK:
-        *ret_piece = take_bytes(b, bytes, H1_BODY_CHUNK_END);
+        ret_piece->bytes = take_bytes(b, bytes, H1_BODY_CHUNK_END);
         break;
     case H1_BODY_UNTIL_END:
-        *ret_piece = bytes;
+        ret_piece->bytes = bytes;
         break;
     case H1_BODY_CHUNK_LINE:
-        return take_chunk_line(b, bytes, ret_used);
+        return take_chunk_line(b, bytes, &ret_piece->used);
     case H1_BODY_CHUNK_END:
-        return take_chunk_end(b, bytes, ret_used);
+        return take_chunk_end(b, bytes, &ret_piece->used);
     case H1_BODY_TRAILERS:
-        return take_trailers(b, bytes, a, ret_used, ret_trailers);
+        return take_trailers(b, bytes, a, ret_piece);
     }
-    *ret_used = ret_piece->len;
+    ret_piece->used = ret_piece->bytes.len;
     return OK;
 }

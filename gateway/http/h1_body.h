@@ -26,8 +26,13 @@ struct h1_body {
 
 void h1_body_init(struct h1_body *b, enum h1_framing framing, uint64_t bytes);
 
-/* Takes the next piece: *ret_used bytes were looked at, *ret_piece of them are body (maybe
- * none). Nothing used: more is needed. trailers: set when the state becomes DONE, NULL if
- * none. */
-struct err h1_body_take(struct h1_body *b, struct str bytes, struct arena *a, size_t *ret_used,
-                        struct str *ret_piece, const struct http_fields **ret_trailers);
+struct h1_piece {
+    size_t used;      /* bytes looked at; 0: more are needed */
+    struct str bytes; /* those of them that are body; may be empty */
+    const struct http_fields
+        *trailers; /* when the state becomes DONE; NULL if there are none */
+};
+
+/* Takes the next piece; trailers live in the arena. */
+struct err h1_body_take(struct h1_body *b, struct str bytes, struct arena *a,
+                        struct h1_piece *ret_piece);

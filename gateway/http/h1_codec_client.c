@@ -228,14 +228,13 @@ static struct err take_head(struct client *k, struct str bytes, size_t *ret_used
 
 static struct err take_body(struct client *k, struct str bytes, size_t *ret_used)
 {
-    const struct http_fields *trailers;
-    struct str piece;
-    uint32_t id = k->id;
-    TRY(as_target(h1_body_take(&k->body, bytes, k->arena, ret_used, &piece, &trailers)));
-    if (piece.len > 0)
-        TRY(k->options.events->on_body(k->options.arg, id, piece));
+    struct h1_piece piece;
+    TRY(as_target(h1_body_take(&k->body, bytes, k->arena, &piece)));
+    *ret_used = piece.used;
+    if (piece.bytes.len > 0)
+        TRY(k->options.events->on_body(k->options.arg, k->id, piece.bytes));
     if (k->phase == PHASE_BODY && k->body.state == H1_BODY_DONE)
-        return end_response(k, *ret_used < bytes.len, trailers);
+        return end_response(k, piece.used < bytes.len, piece.trailers);
     return OK;
 }
 

@@ -126,16 +126,16 @@ static struct err take_start(struct server *s, struct str bytes, size_t *ret_use
 static struct err take_body(struct server *s, struct str bytes, size_t *ret_used)
 {
     const struct codec_events *events = s->options.events;
-    const struct http_fields *trailers;
-    struct str piece;
+    struct h1_piece piece;
     uint32_t id = s->id;
-    TRY(h1_body_take(&s->body, bytes, s->arena, ret_used, &piece, &trailers));
-    if (piece.len > 0)
-        TRY(events->on_body(s->options.arg, id, piece));
+    TRY(h1_body_take(&s->body, bytes, s->arena, &piece));
+    *ret_used = piece.used;
+    if (piece.bytes.len > 0)
+        TRY(events->on_body(s->options.arg, id, piece.bytes));
     if (s->phase != PHASE_BODY || s->body.state != H1_BODY_DONE)
         return OK;
     s->phase = PHASE_ANSWER;
-    return events->on_end(s->options.arg, id, trailers);
+    return events->on_end(s->options.arg, id, piece.trailers);
 }
 
 static struct err take(void *codec, struct str bytes, size_t *ret_used)

@@ -71,22 +71,23 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* From scan->at to the end of the line or of the bytes: *ret_end is the CR of its CRLF, or where to
- * go on when there is more. */
-static struct err scan_line(const char *p, size_t at, size_t end, size_t *ret_end)
+static bool is_line_start(const char *p, size_t at)
 {
-    bool is_start = at == 0 || p[at - 1] == '\n';
+    return at == 0 || p[at - 1] == '\n';
+}
+
+/* Goes on in a line at `at`; *ret_at: the CR of its CRLF, or where to go on with more bytes. */
+static struct err scan_line(const char *p, size_t at, size_t end, size_t *ret_at)
+{
     /* RFC 9112 5.2: a folded line means one thing here and another at the next hop. */
-    if (is_start && at < end && (p[at] == ' ' || p[at] == '\t'))
+    if (at < end && (p[at] == ' ' || p[at] == '\t') && is_line_start(p, at))
         return fail(ERR_BAD_REQUEST, 0);
     at = find_control(p, at, end);
     while (at < end && p[at] == '\t')
         at = find_control(p, at + 1, end);
-    *ret_end = at;
-    if (at >= end)
-        return OK;
+    *ret_at = at;
     /* RFC 9112 2.2: neither a CR nor an LF alone ends a line. */
-    if (p[at] != '\r' || (at + 1 < end && p[at + 1] != '\n'))
+    if (at < end && (p[at] != '\r' || (at + 1 < end && p[at + 1] != '\n')))
         return fail(ERR_BAD_REQUEST, 0);
     return OK;
 }
@@ -97,14 +98,13 @@ struct err h1_parser_scan(struct h1_scan *scan, struct str bytes,
     size_t end = smaller(bytes.len, window_of(scan, limits));
     for (;;) {
         size_t at;
-        bool was_start = scan->at == 0 || bytes.p[scan->at - 1] == '\n';
         TRY(scan_line(bytes.p, scan->at, end, &at));
-        bool is_empty = was_start && at == scan->at;
         if (at + 1 >= end) {
             scan->at = at;
             *ret_len = 0;
             return wait_for_more(scan, limits, bytes);
         }
+        bool is_empty = at == scan->at && is_line_start(bytes.p, at);
         scan->at = at + 2;
         if (is_empty) {
             *ret_len = scan->at;

@@ -1,31 +1,33 @@
 /* http_reply.c - reasons, then pages and problems, then redirects. */
 #include "gateway/http/http_reply.h"
 
-struct str http_reason(unsigned status)
-{
-    switch (status) {
-#define HTTP_STATUS(code, reason, words)                                                       \
-    case code:                                                                                 \
-        return STR(reason);
+enum { FIRST_STATUS = 100 };
+
+/* By status; empty rows are not registered. */
+static const struct {
+    struct str reason;
+    struct str words; /* what a visitor may know */
+} statuses[] = {
+#define HTTP_STATUS(code, reason_text, words_text)                                             \
+    [(code)-FIRST_STATUS] = {.reason = STR_LIT(reason_text), .words = STR_LIT(words_text)},
 #include "gateway/http/http_statuses.def"
 #undef HTTP_STATUS
-    default:
-        return STR("Unknown");
-    }
+};
+
+static bool is_registered(unsigned status)
+{
+    return status >= FIRST_STATUS && status - FIRST_STATUS < ARRAY_LEN(statuses) &&
+           statuses[status - FIRST_STATUS].reason.len > 0;
 }
 
-/* What a visitor may know; empty for statuses that the gateway does not answer with itself. */
+struct str http_reason(unsigned status)
+{
+    return is_registered(status) ? statuses[status - FIRST_STATUS].reason : STR("Unknown");
+}
+
 static struct str words_for(unsigned status)
 {
-    switch (status) {
-#define HTTP_STATUS(code, reason, words)                                                       \
-    case code:                                                                                 \
-        return STR(words);
-#include "gateway/http/http_statuses.def"
-#undef HTTP_STATUS
-    default:
-        return STR("");
-    }
+    return is_registered(status) ? statuses[status - FIRST_STATUS].words : STR("");
 }
 
 /* RFC 9110 12.4.2: 0 to 1000; malformed weights count as 1000. */

@@ -156,7 +156,7 @@ void transport_on_ready(struct transport *t, uint32_t events)
 
 bool transport_may_read(const struct transport *t)
 {
-    return t->priv.may_read || t->priv.received.len > 0;
+    return t->priv.may_read || t->priv.received.len > 0 || t->priv.is_ahead;
 }
 
 /* ---- the socket ---- */
@@ -309,6 +309,7 @@ static struct err tls_read(struct transport *t, char *p, size_t len, size_t *ret
 {
     bool is_refilled = false;
     size_t total = 0;
+    t->priv.is_ahead = false;
     for (;;) {
         size_t got = 0;
         ERR_clear_error();
@@ -318,7 +319,8 @@ static struct err tls_read(struct transport *t, char *p, size_t len, size_t *ret
             continue;
         struct err e = result == 1 ? OK : classify(t, result);
         if (total > 0 || !failed(e)) {
-            /* An error behind these bytes comes again with the next call. */
+            /* What ended the loop, an error or the end, comes again with the next call. */
+            t->priv.is_ahead = total > 0 && !err_is(e, ERR_AGAIN);
             *ret_len = total;
             return OK;
         }

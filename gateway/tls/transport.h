@@ -44,6 +44,7 @@ struct transport {
         bool may_write;
         bool is_read_closed; /* the peer has sent its FIN */
         bool has_eof;        /* FIN seen by the BIO */
+        bool is_ahead;       /* OpenSSL holds more: bytes, the end, or an error */
     } priv;
 };
 

@@ -1,16 +1,16 @@
 /* Targets: wire_read_directory wire_read_order wire_read_authz wire_read_status problem_read
  * retry_after_ms challenge_answer chain_accept
  *
- * The first line of the input stands for the Retry-After field and the token, the rest for the body
- * of an answer. */
-#include <assert.h>
-#include <openssl/evp.h>
-#include <stdint.h>
-
+ * The first line of the input stands for the Retry-After field and the token, the rest for the
+ * body of an answer. */
 #include "acme/chain.h"
 #include "acme/challenge.h"
 #include "acme/retry_after.h"
 #include "acme/wire.h"
+
+#include <assert.h>
+#include <openssl/evp.h>
+#include <stdint.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -36,7 +36,7 @@ static void read_problem(struct arena *a, struct str field, struct str body)
     problem_read(a, &reply, &p);
     assert(p.detail.len > 0);
     (void)problem_classify(problem_err(&p), &p);
-    struct str text = problem_to_text(a, &p, 1790000000, field);
+    struct str text = problem_to_text(a, &p, 1790000000, STR("https://ca.test/dir"));
     json_t *doc = NULL;
     if (text.len > 0)
         assert(!failed(json_read(text, &doc)));
@@ -71,10 +71,10 @@ static void read_chain(struct arena *a, struct str body)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct str field, body;
+    struct str field = str_make(data, size), body = STR_NONE;
     AUTO(arena_free) struct arena *a = arena_new(64 * 1024, 16 * 1024 * 1024);
     assert(a != NULL);
-    (void)str_split(str_make(data, size), '\n', &field, &body);
+    (void)str_split(field, '\n', &field, &body);
     read_documents(a, body);
     read_problem(a, field, body);
     read_fields(a, field);

@@ -17,8 +17,6 @@ from support.origin import Origin
 from support.pebble import Pebble
 from support.pki import Pki
 
-LOG_TAIL = 12000
-
 
 def pytest_sessionstart(session):
     if not binary().exists():
@@ -31,8 +29,7 @@ def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
     if report.failed:
         for gateway in Gatehouse.running:
-            report.sections.append((f"log of {gateway.directory.name}",
-                                    gateway.log()[-LOG_TAIL:]))
+            report.sections.append((f"log of {gateway.directory.name}", gateway.last_words()))
 
 
 @pytest.fixture(scope="session")

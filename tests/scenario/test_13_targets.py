@@ -205,8 +205,9 @@ def test_tightened_verification_does_not_reuse_a_connection_made_before(gateway,
         assert client.ask("GET", "/", host).status == 502
 
 
-def test_https_to_a_target_without_tls_is_502(gateway, origin, host):
-    gateway.put_route("r", host, f"https://127.0.0.1:{origin.port}",
+def test_https_to_a_target_without_tls_is_502(gateway, host):
+    """The gateway's own plain port serves as the target: it answers a ClientHello with 400."""
+    gateway.put_route("r", host, f"https://127.0.0.1:{gateway.http}",
                       upstream={"tls": {"verify": "off"}})
     assert gateway.get(host).status == 502
 

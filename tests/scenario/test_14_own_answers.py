@@ -37,7 +37,7 @@ def test_redirect_keeps_the_connection_usable(gateway, origin, host, certificate
     gateway.put_route("r", host, origin.url, certificate=certificate, https="redirect")
     with gateway.client() as client:
         for _ in range(3):
-            assert client.ask("POST", "/x", host, body=b"abc").status == 308
+            assert client.ask("GET", "/x", host).status == 308
 
 
 def test_only_is_404_on_port_80(gateway, origin, host, certificate):
@@ -135,9 +135,8 @@ def test_html_page_for_everybody_else(gateway, troubled, target, status, fields)
 def test_page_carries_an_id_that_stands_in_the_log(gateway, troubled):
     page = json.loads(gateway.get(troubled, "/down", "Accept: application/json").body)
     gateway.wait_log(page["request_id"])
-    (line,) = {line for line in gateway.log().splitlines()
-               if page["request_id"] in line and "connect" in line}
-    assert line
+    lines = [line for line in gateway.log().splitlines() if page["request_id"] in line]
+    assert any("cannot connect to the target" in line for line in lines)
 
 
 def test_every_page_has_an_id_of_its_own(gateway, troubled):

@@ -74,11 +74,17 @@ def test_acme_directory_is_lets_encrypt_by_default(make_gateway):
     assert acme["tos_agreed"] is False
 
 
+def test_contact_may_be_a_bare_address(gateway):
+    settings = gateway.must("PATCH", "/v1/acme", {"contact": ["ops@example.org"]})
+    assert settings["contact"] == ["mailto:ops@example.org"]
+    gateway.must("PATCH", "/v1/acme", {"contact": []})
+
+
 @pytest.mark.parametrize("patch, pointers", [
     ({"colour": 1}, ["/colour"]),
     ({"directory": "http://ca.test/dir"}, ["/directory"]),
     ({"directory": "nonsense"}, ["/directory"]),
-    ({"contact": ["ops@example.org"]}, ["/contact/0"]),
+    ({"contact": ["mailto:ops@example.org", "nonsense"]}, ["/contact/1"]),
     ({"key_type": "dsa"}, ["/key_type"]),
     ({"ca_bundle": "hello"}, ["/ca_bundle"]),
     ({"tos_agreed": "yes"}, ["/tos_agreed"]),

@@ -1,11 +1,11 @@
 """Certificates from a real ACME CA: issuing, the time before, the challenge, renewal."""
-import datetime
 import time
 
 import pytest
 
 from support import pki as pki_tools
 from support import raw
+from support.admin import parse_time
 from support.load import Load
 from support.pebble import Pebble
 from support.raw import request
@@ -23,10 +23,6 @@ def auto(gateway, host, target, **more):
 def is_self_signed(der):
     text = pki_tools.describe(der)
     return text.split("Issuer:")[1].split("\n")[0] == text.split("Subject:")[1].split("\n")[0]
-
-
-def parse_time(text):
-    return datetime.datetime.strptime(text.split(".")[0].rstrip("Z"), "%Y-%m-%dT%H:%M:%S")
 
 
 @pytest.fixture

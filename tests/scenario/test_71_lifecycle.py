@@ -1,10 +1,15 @@
 """Start and end: what refuses to start and why, files and their modes, draining, signals."""
+import contextlib
 import json
 import os
+import pathlib
+import pwd
+import re
 import signal
 import socket
 import sqlite3
 import stat
+import tempfile
 import threading
 
 import pytest
@@ -46,11 +51,12 @@ def test_data_directory_is_made_with_its_parents_or_refused_in_words(make_gatewa
 def test_database_from_the_future_is_refused(make_gateway):
     gateway = make_gateway().start()
     gateway.stop()
-    with sqlite3.connect(gateway.data / "gatehouse.db") as database:
+    with contextlib.closing(sqlite3.connect(gateway.data / "gatehouse.db")) as database:
         database.execute("PRAGMA user_version = 1000000")
-    before = (gateway.data / "gatehouse.db").read_bytes()
+        before = list(database.iterdump())
     assert "newer" in refuses_to_start(gateway)
-    assert (gateway.data / "gatehouse.db").read_bytes() == before
+    with contextlib.closing(sqlite3.connect(gateway.data / "gatehouse.db")) as database:
+        assert list(database.iterdump()) == before
 
 
 def test_file_that_is_no_database_is_refused(make_gateway):
@@ -173,30 +179,49 @@ def test_connections_of_a_gateway_killed_do_not_hinder_the_next(make_gateway, or
         client.close()
 
 
-def test_start_as_an_ordinary_user_says_which_ports(tmp_path):
-    """The defaults may be in use on this machine: only the words are looked at."""
+NOBODY = pwd.getpwnam("nobody")
+
+
+@pytest.fixture
+def open_directory():
+    """A directory that every user may enter, unlike those that pytest makes."""
     if os.getuid() != 0:
-        pytest.skip("only root can become an ordinary user")
-    data = tmp_path / "data"
-    os.chmod(tmp_path, 0o755)
+        pytest.skip("only root can become another user")
+    with tempfile.TemporaryDirectory(prefix="gatehouse-scenario-") as path:
+        os.chmod(path, 0o755)
+        yield pathlib.Path(path)
+
+
+def test_start_as_an_ordinary_user_says_which_ports(open_directory, dead_port):
+    """The defaults may be in use on this machine: only the words are looked at."""
+    data = open_directory / "data"
     data.mkdir(mode=0o700)
-    os.chown(data, 65534, 65534)
-    reachable = tmp_path
-    while reachable != reachable.parent:
-        if not reachable.stat().st_mode & 0o001:
-            pytest.skip(f"{reachable} is closed to ordinary users")
-        reachable = reachable.parent
-    admin = ports.reserve()
-    process = Process([binary(), "run", "--data", data, "--admin", f"127.0.0.1:{admin}"],
-                      tmp_path / "log", env=clean_environment(), user=65534, group=65534,
-                      extra_groups=[])
+    os.chown(data, NOBODY.pw_uid, NOBODY.pw_gid)
+    process = Process([binary(), "run", "--data", data, "--admin", f"127.0.0.1:{dead_port}"],
+                      open_directory / "log", env=clean_environment(), user=NOBODY.pw_uid,
+                      group=NOBODY.pw_gid, extra_groups=[])
     try:
         until(lambda: not process.running() or "8443" in process.output(), "8443 to be named")
         assert "8080" in process.output() and "8443" in process.output()
     finally:
-        if process.running():
-            process.kill()
-        ports.release(admin)
+        process.kill()
+
+
+def test_user_is_changed_once_the_ports_are_open(make_gateway, open_directory, origin):
+    gateway = make_gateway("--user", "nobody")
+    gateway.data = open_directory / "data"
+    gateway.argv[gateway.argv.index("--data") + 1] = gateway.data
+    gateway.start()
+    status = (pathlib.Path("/proc") / str(gateway.process.pid) / "status").read_text()
+    for line in ("Uid", "Gid"):
+        assert re.search(rf"^{line}:(\t{NOBODY.pw_uid}|\t{NOBODY.pw_gid}){{4}}$", status, re.M)
+    assert re.search(r"^Groups:\s*(\d+)?\s*$", status, re.M)
+    assert re.search(r"^CapEff:\s*0+$", status, re.M)
+    gateway.put_route("r", "r.test", origin.url)
+    assert gateway.get("r.test").status == 200
+    gateway.stop()
+    gateway.start()                          # the files are the new user's now; root reads them
+    assert gateway.get("r.test").status == 200
 
 
 # The end
@@ -267,12 +292,6 @@ def test_drain_timeout_ends_what_does_not_end(busy):
     terminate(busy)
     assert busy.process.wait() == 0
     assert busy.in_flight.read_until_closed() == b"abc"
-
-
-def test_socket_is_removed_at_the_end(make_gateway):
-    gateway = make_gateway().start()
-    gateway.stop()
-    assert not gateway.socket_path.exists()
 
 
 # What the log must not hold

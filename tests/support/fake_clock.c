@@ -18,8 +18,7 @@ void fake_clock_use(struct fake_clock *c, int64_t now_at)
 {
     atomic_init(&c->now_ms, now_at * 1000);
     atomic_init(&c->mono_ms, 1000000);
-    c->source =
-        (struct clock_source){.mono_us = read_mono_us, .now_ms = read_now_ms, .arg = c};
+    c->source = (struct clock_source){.mono_us = read_mono_us, .now_ms = read_now_ms, .arg = c};
     clock_replace(&c->source);
 }
 

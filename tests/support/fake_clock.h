@@ -5,10 +5,10 @@
  * Owns:    nothing. */
 #pragma once
 
+#include "gateway/base/clock.h"
+
 #include <stdatomic.h>
 #include <stdint.h>
-
-#include "gateway/base/clock.h"
 
 struct fake_clock {
     atomic_int_fast64_t now_ms;

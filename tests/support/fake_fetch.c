@@ -1,11 +1,11 @@
 #include "tests/support/fake_fetch.h"
 
-#include <assert.h>
-
 #include "gateway/base/text.h"
 
-static struct err send_to_test(struct fetch *base, struct arena *a, const struct fetch_request *q,
-                               struct fetch_reply *ret_reply)
+#include <assert.h>
+
+static struct err send_to_test(struct fetch *base, struct arena *a,
+                               const struct fetch_request *q, struct fetch_reply *ret_reply)
 {
     struct fake_fetch *f = container_of(base, struct fake_fetch, fetch);
     *ret_reply = (struct fetch_reply){.status = 0};
@@ -46,7 +46,10 @@ static const struct fetch_ops fake_ops = {
 
 void fake_fetch_init(struct fake_fetch *f, fake_fetch_fn *answer, void *arg)
 {
-    *f = (struct fake_fetch){.fetch = {.ops = &fake_ops}, .answer = answer, .arg = arg};
+    memset(f, 0, sizeof(*f));
+    f->fetch.ops = &fake_ops;
+    f->answer = answer;
+    f->arg = arg;
 }
 
 static struct str decode(struct arena *a, struct str text)

@@ -1,13 +1,16 @@
 /* fake_fetch.h - a transport whose answers a test makes up.
  *
- * Purpose: stands in for acme/fetch.c: each request goes to a function of the test.  Pauses are only
- *          added up.
+ * Purpose: stands in for acme/fetch.c: each request goes to a function of the test.  Pauses are
+ *          only added up.
  * Thread:  fake_fetch_fn runs in the thread that sends.
  * Owns:    nothing; the struct is the test's. */
 #pragma once
 
 #include "acme/fetch.h"
+
 #include "gateway/base/json.h"
+
+#include <stdatomic.h>
 
 /* *ret_reply is zeroed; texts must live as long as a. */
 typedef struct err fake_fetch_fn(void *arg, struct arena *a, const struct fetch_request *q,
@@ -21,7 +24,7 @@ struct fake_fetch {
     unsigned fail_at;   /* the nth request gets no answer at all; 0: none */
     bool loses_answers; /* ... and fail_at loses the answer instead of the request */
     uint64_t paused_ms;
-    bool is_cancelled;
+    atomic_bool is_cancelled;
 };
 
 void fake_fetch_init(struct fake_fetch *f, fake_fetch_fn *answer, void *arg);

@@ -1,10 +1,10 @@
 #include "tests/support/fake_issuer.h"
 
+#include "gateway/base/rand.h"
+
 #include <assert.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
-
-#include "gateway/base/rand.h"
 
 static void set_name(X509_NAME *to, const char *name)
 {

@@ -5,9 +5,9 @@
  * Owns:    its key and root; results live in the caller's arena. */
 #pragma once
 
-#include <openssl/x509.h>
-
 #include "gateway/base/arena.h"
+
+#include <openssl/x509.h>
 
 struct fake_issuer {
     EVP_PKEY *key;

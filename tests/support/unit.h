@@ -14,5 +14,4 @@
 /* cmocka calls a macro of its own fail(), which would swallow ours of gateway/base/err.h. */
 #undef fail
 #undef fail_msg
-#define fail_msg(...)                                                                         \
-    (print_error(__VA_ARGS__), print_error("\n"), _fail(__FILE__, __LINE__))
+#define fail_msg(...) (print_error(__VA_ARGS__), print_error("\n"), _fail(__FILE__, __LINE__))

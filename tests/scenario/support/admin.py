@@ -1,8 +1,15 @@
 """What the tests of the admin API say over and over."""
+import datetime
 import re
 
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
 TARGET = "http://127.0.0.1:9"
+
+
+def parse_time(text):
+    """An RFC 3339 time of the API."""
+    assert RFC3339.match(text), text
+    return datetime.datetime.strptime(text.split(".")[0].rstrip("Z"), "%Y-%m-%dT%H:%M:%S")
 
 
 def minimal(*hosts, **more):

@@ -19,6 +19,7 @@ from support.wait import PATIENCE, until
 REPOSITORY = Path(__file__).resolve().parents[3]
 DEFAULT_BINARY = REPOSITORY / "build" / "dev" / "gateway" / "gatehouse"
 SANITIZER_REPORT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:")
+LAST_WORDS = 6000       # characters of a log in a failure report
 ANY_TLS = raw.any_certificate()
 
 
@@ -152,11 +153,16 @@ class Gatehouse:
     def check_alive(self):
         if not self.process.running():
             raise AssertionError(f"the gateway ended with status {self.process.wait()}:\n"
-                                 f"{self.log()[-4000:]}")
+                                 f"{self.last_words()}")
 
     def check_log(self):
-        report = SANITIZER_REPORT.search(self.log())
-        assert not report, f"sanitizer report:\n{self.log()[report.start():][:6000]}"
+        assert not SANITIZER_REPORT.search(self.log()), self.last_words()
+
+    def last_words(self):
+        """What a failure shows of the log: a sanitizer's report, or the end."""
+        log = self.log()
+        report = SANITIZER_REPORT.search(log)
+        return log[report.start():][:LAST_WORDS] if report else log[-LAST_WORDS:]
 
     def log(self):
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""

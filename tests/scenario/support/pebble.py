@@ -70,8 +70,13 @@ class Pebble:
         self.dns.stop()
         ports.release(self.port, self.management, self.http_port, self.mock_port)
 
+    def point(self, host, address):
+        """From now on that name leads to that address alone."""
+        self.mock("clear-a", host=host)
+        self.mock("add-a", host=host, addresses=[address])
+
     def mock(self, what, **fields):
-        """Change the DNS: mock("add-a", host="x.example", addresses=["127.0.0.2"])."""
+        """Change the DNS, as pebble-challtestsrv's own documentation says."""
         urllib.request.urlopen(f"http://127.0.0.1:{self.mock_port}/{what}",
                                json.dumps(fields).encode(), timeout=PATIENCE).close()
 

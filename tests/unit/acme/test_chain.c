@@ -6,7 +6,7 @@
 #include "gateway/base/limits.h"
 
 #define NOW_AT 1790000000
-#define DAY 86400
+#define DAY    86400
 
 static struct arena *scratch;
 static struct fake_issuer ca, stranger;
@@ -45,18 +45,27 @@ static struct err accept(struct str pem, struct str *ret_clean, struct problem *
 
 #define GOOD_NAMES "DNS:a.example,DNS:b.example"
 
+/* clang-format off */
 static const struct {
     const char *name;
     struct fake_cert cert;
     bool is_for_other_key;
     const char *want; /* part of the words; NULL: accepted */
 } leaves[] = {
-    {"good", {.names = GOOD_NAMES, .not_after_at = NOW_AT + DAY, .usage = "serverAuth"}, false, NULL},
-    {"names in another order and case",
-     {.names = "DNS:B.example,DNS:a.EXAMPLE", .not_after_at = NOW_AT + DAY, .usage = "serverAuth"},
+    {"good",
+     {.names = GOOD_NAMES, .not_after_at = NOW_AT + DAY, .usage = "serverAuth"},
      false,
      NULL},
-    {"client and server", {.names = GOOD_NAMES, .not_after_at = NOW_AT + DAY, .usage = "clientAuth,serverAuth"}, false, NULL},
+    {"names in another order and case",
+     {.names = "DNS:B.example,DNS:a.EXAMPLE",
+      .not_after_at = NOW_AT + DAY,
+      .usage = "serverAuth"},
+     false,
+     NULL},
+    {"client and server",
+     {.names = GOOD_NAMES, .not_after_at = NOW_AT + DAY, .usage = "clientAuth,serverAuth"},
+     false,
+     NULL},
     {"any usage", {.names = GOOD_NAMES, .not_after_at = NOW_AT + DAY}, false, NULL},
     {"a clock that is a little behind",
      {.names = GOOD_NAMES, .not_before_at = NOW_AT + 600, .not_after_at = NOW_AT + DAY},
@@ -89,6 +98,7 @@ static const struct {
      false,
      "not valid yet"},
 };
+/* clang-format on */
 
 static bool has_text(struct str text, const char *part)
 {
@@ -132,7 +142,8 @@ static void text_between_blocks_is_dropped(void **state)
     (void)state;
     struct str leaf = good_leaf(), clean;
     struct problem why;
-    assert_false(failed(accept(arena_fmt(scratch, "your certificate:\n\n%s\nbye\n", leaf.p), &clean, &why)));
+    assert_false(failed(
+        accept(arena_fmt(scratch, "your certificate:\n\n%s\nbye\n", leaf.p), &clean, &why)));
     assert_true(str_eq(clean, leaf));
 }
 
@@ -141,7 +152,8 @@ static void a_broken_chain_is_refused(void **state)
     (void)state;
     struct str leaf = good_leaf(), root = fake_issuer_root(&stranger, scratch), clean;
     struct problem why;
-    assert_true(err_is(accept(arena_fmt(scratch, "%s%s", leaf.p, root.p), &clean, &why), ERR_ACME_CERTIFICATE));
+    assert_true(err_is(accept(arena_fmt(scratch, "%s%s", leaf.p, root.p), &clean, &why),
+                       ERR_ACME_CERTIFICATE));
     assert_true(has_text(why.detail, "chain from the CA is broken"));
 }
 
@@ -160,7 +172,8 @@ static void what_is_no_chain_is_refused(void **state)
         STR("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
         STR("-----BEGIN CERTIFICATE-----\n"),
         str_sub(leaf, 0, leaf.len / 2),
-        arena_fmt(scratch, "%s-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", leaf.p),
+        arena_fmt(scratch, "%s-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+                  leaf.p),
         arena_dup(scratch, str_make("\0\0\0\0", 4)),
         buf_view(&huge),
     };

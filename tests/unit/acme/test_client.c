@@ -72,21 +72,30 @@ static int tear_down(void **state)
     return 0;
 }
 
-#define DIRECTORY                                                                             \
-    STR_LIT("{\"newNonce\":\"https://ca.test/n\",\"newAccount\":\"https://ca.test/a\","       \
+#define DIRECTORY                                                                              \
+    STR_LIT("{\"newNonce\":\"https://ca.test/n\",\"newAccount\":\"https://ca.test/a\","        \
             "\"newOrder\":\"https://ca.test/o\"}")
-#define GET_DIRECTORY                                                                         \
-    {FETCH_GET, "https://ca.test/dir", {.status = 200, .body = DIRECTORY}, NULL}
-#define HEAD_NONCE(n) {FETCH_HEAD, "https://ca.test/n", {.status = 200, .nonce = STR_LIT(n)}, NULL}
-#define BAD_NONCE(n)                                                                          \
-    {FETCH_POST, "https://ca.test/o",                                                         \
-     {.status = 400,                                                                          \
-      .nonce = STR_LIT(n),                                                                    \
-      .body = STR_LIT("{\"type\":\"urn:ietf:params:acme:error:badNonce\"}")},                 \
-     NULL}
-#define GOOD(n)                                                                               \
-    {FETCH_POST, "https://ca.test/o", {.status = 201, .nonce = STR_LIT(n), .body = STR_LIT("{}")}, \
-     NULL}
+#define GET_DIRECTORY                                                                          \
+    {                                                                                          \
+        FETCH_GET, "https://ca.test/dir", {.status = 200, .body = DIRECTORY}, NULL             \
+    }
+#define HEAD_NONCE(n)                                                                          \
+    {                                                                                          \
+        FETCH_HEAD, "https://ca.test/n", {.status = 200, .nonce = STR_LIT(n)}, NULL            \
+    }
+#define BAD_NONCE(n)                                                                           \
+    {                                                                                          \
+        FETCH_POST, "https://ca.test/o",                                                       \
+            {.status = 400,                                                                    \
+             .nonce = STR_LIT(n),                                                              \
+             .body = STR_LIT("{\"type\":\"urn:ietf:params:acme:error:badNonce\"}")},           \
+            NULL                                                                               \
+    }
+#define GOOD(n)                                                                                \
+    {                                                                                          \
+        FETCH_POST, "https://ca.test/o",                                                       \
+            {.status = 201, .nonce = STR_LIT(n), .body = STR_LIT("{}")}, NULL                  \
+    }
 
 struct trial {
     struct fake_fetch fetch;
@@ -98,11 +107,14 @@ struct trial {
 
 static void begin(struct trial *t, const struct line *lines, size_t count)
 {
-    *t = (struct trial){.script = {.lines = lines, .count = count}};
+    *t = (struct trial){
+        .script = {.lines = lines, .count = count}
+    };
     fake_fetch_init(&t->fetch, answer, &t->script);
-    assert_false(failed(client_new(&(struct client_options){.fetch = &t->fetch.fetch,
-                                                            .directory = STR("https://ca.test/dir")},
-                                   &t->client)));
+    assert_false(
+        failed(client_new(&(struct client_options){.fetch = &t->fetch.fetch,
+                                                   .directory = STR("https://ca.test/dir")},
+                          &t->client)));
 }
 
 static struct err post(struct trial *t)
@@ -166,10 +178,10 @@ static void a_refusal_without_a_nonce_asks_for_one(void **state)
 static void ten_bad_nonces_are_enough(void **state)
 {
     (void)state;
-    static const struct line lines[] = {
-        GET_DIRECTORY,    HEAD_NONCE("n0"), BAD_NONCE("n1"), BAD_NONCE("n2"), BAD_NONCE("n3"),
-        BAD_NONCE("n4"),  BAD_NONCE("n5"),  BAD_NONCE("n6"), BAD_NONCE("n7"), BAD_NONCE("n8"),
-        BAD_NONCE("n9"),  BAD_NONCE("n10")};
+    static const struct line lines[] = {GET_DIRECTORY,   HEAD_NONCE("n0"), BAD_NONCE("n1"),
+                                        BAD_NONCE("n2"), BAD_NONCE("n3"),  BAD_NONCE("n4"),
+                                        BAD_NONCE("n5"), BAD_NONCE("n6"),  BAD_NONCE("n7"),
+                                        BAD_NONCE("n8"), BAD_NONCE("n9"),  BAD_NONCE("n10")};
     struct trial t;
     begin(&t, lines, ARRAY_LEN(lines));
     assert_true(err_is(post(&t), ERR_ACME_BAD_NONCE));
@@ -183,12 +195,12 @@ static void an_error_keeps_its_nonce_and_its_words(void **state)
         GET_DIRECTORY,
         HEAD_NONCE("n1"),
         {FETCH_POST,
-         "https://ca.test/o",
-         {.status = 403,
+                "https://ca.test/o", {.status = 403,
           .nonce = STR_LIT("n2"),
           .body = STR_LIT("{\"type\":\"urn:ietf:params:acme:error:caa\",\"detail\":\"no\"}")},
-         NULL},
-        GOOD("")};
+                NULL},
+        GOOD("")
+    };
     struct trial t;
     begin(&t, lines, ARRAY_LEN(lines));
     assert_true(err_is(post(&t), ERR_ACME_PROBLEM));
@@ -206,9 +218,12 @@ static void a_dead_line_is_reported_once(void **state)
     static const struct line lines[] = {
         GET_DIRECTORY,
         HEAD_NONCE("n1"),
-        {FETCH_POST, "https://ca.test/o", {.words = STR_LIT("reset by peer")}, ERR_ACME_NETWORK},
+        {FETCH_POST,
+                "https://ca.test/o", {.words = STR_LIT("reset by peer")},
+                ERR_ACME_NETWORK},
         HEAD_NONCE("n2"),
-        GOOD("")};
+        GOOD("")
+    };
     struct trial t;
     begin(&t, lines, ARRAY_LEN(lines));
     assert_true(err_is(post(&t), ERR_ACME_NETWORK));
@@ -231,11 +246,13 @@ static void what_is_no_directory_is_refused_with_words(void **state)
 {
     (void)state;
     static const struct line lines[] = {
-        {FETCH_GET, "https://ca.test/dir", {.status = 200, .body = STR_LIT("<html>")}, NULL}};
+        {FETCH_GET, "https://ca.test/dir", {.status = 200, .body = STR_LIT("<html>")}, NULL}
+    };
     struct trial t;
     begin(&t, lines, ARRAY_LEN(lines));
     const struct wire_directory *directory;
-    assert_true(err_is(client_directory(t.client, &directory, &t.why), ERR_ACME_PROTOCOL));
+    assert_true(
+        err_is(client_directory(t.client, scratch, &directory, &t.why), ERR_ACME_PROTOCOL));
     assert_true(t.why.detail.len > 0);
     end(&t);
 }
@@ -248,7 +265,8 @@ static void an_address_that_is_not_https_is_never_fetched(void **state)
     begin(&t, lines, ARRAY_LEN(lines));
     struct client_post request = {
         .url = STR("http://ca.test/o"), .key = key, .kid = STR("https://ca.test/acct/1")};
-    assert_true(err_is(client_send(t.client, scratch, &request, &t.reply, &t.why), ERR_ACME_PROTOCOL));
+    assert_true(
+        err_is(client_send(t.client, scratch, &request, &t.reply, &t.why), ERR_ACME_PROTOCOL));
     end(&t);
 }
 
@@ -259,10 +277,10 @@ static void the_directory_is_read_again_when_old(void **state)
     struct trial t;
     begin(&t, lines, ARRAY_LEN(lines));
     const struct wire_directory *directory;
-    assert_false(failed(client_directory(t.client, &directory, &t.why)));
-    assert_false(failed(client_directory(t.client, &directory, &t.why)));
+    assert_false(failed(client_directory(t.client, scratch, &directory, &t.why)));
+    assert_false(failed(client_directory(t.client, scratch, &directory, &t.why)));
     fake_clock_advance(&fake, ACME_DIRECTORY_MAX_MS + 1);
-    assert_false(failed(client_directory(t.client, &directory, &t.why)));
+    assert_false(failed(client_directory(t.client, scratch, &directory, &t.why)));
     end(&t);
 }
 
@@ -276,7 +294,8 @@ static void the_directory_is_read_again_after_404(void **state)
         GOOD(""),
         GET_DIRECTORY,
         HEAD_NONCE("n3"),
-        GOOD("")};
+        GOOD("")
+    };
     struct trial t;
     begin(&t, lines, ARRAY_LEN(lines));
     assert_true(err_is(post(&t), ERR_ACME_PROBLEM));
@@ -289,18 +308,23 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(nonces_of_answers_are_used_up, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_bad_nonce_is_repeated_with_the_nonce_it_brought, set_up,
+        cmocka_unit_test_setup_teardown(a_bad_nonce_is_repeated_with_the_nonce_it_brought,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_refusal_without_a_nonce_asks_for_one, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(a_refusal_without_a_nonce_asks_for_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(ten_bad_nonces_are_enough, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(an_error_keeps_its_nonce_and_its_words, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_error_keeps_its_nonce_and_its_words, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_dead_line_is_reported_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_ca_without_nonces_is_refused, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_is_no_directory_is_refused_with_words, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_no_directory_is_refused_with_words, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(an_address_that_is_not_https_is_never_fetched, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(the_directory_is_read_again_when_old, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(the_directory_is_read_again_after_404, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_directory_is_read_again_when_old, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(the_directory_is_read_again_after_404, set_up,
+                                        tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,8 +58,9 @@ static void names_are_alternative_names_and_the_subject_is_empty(void **state)
 static void a_name_of_more_than_64_bytes_is_fine(void **state)
 {
     (void)state;
-    struct str name = STR("a-very-long-label-of-more-than-forty-characters-in-it.and-another-one-"
-                          "that-is-long.example");
+    struct str name =
+        STR("a-very-long-label-of-more-than-forty-characters-in-it.and-another-one-"
+            "that-is-long.example");
     X509_REQ *request = build(KEY_ECDSA_P256, &name, 1);
     assert_int_equal(X509_NAME_entry_count(X509_REQ_get_subject_name(request)), 0);
     expect_names(request, &name, 1);

@@ -15,8 +15,9 @@ static void only_https_is_spoken(void **state)
     AUTO(arena_free) struct arena *a = arena_new(4096, 4 * MIB);
     AUTO(fetch_free) struct fetch *f = NULL;
     assert_false(failed(fetch_new("test/1", &f)));
-    static const char *const urls[] = {"http://127.0.0.1:1/dir", "ftp://127.0.0.1:1/", "",
-                                       "file:///etc/passwd", "gopher://127.0.0.1:1/", "https://"};
+    static const char *const urls[] = {
+        "http://127.0.0.1:1/dir", "ftp://127.0.0.1:1/",    "",
+        "file:///etc/passwd",     "gopher://127.0.0.1:1/", "https://"};
     for (size_t i = 0; i < ARRAY_LEN(urls); i++) {
         struct fetch_reply reply;
         assert_true(err_is(get(f, a, str_from(urls[i]), &reply), ERR_ACME_NETWORK));

@@ -92,17 +92,21 @@ static struct str thumbprint_of(EVP_PKEY *key)
 static void thumbprint_of_the_rsa_key_of_rfc_7638(void **state)
 {
     (void)state;
-    EVP_PKEY *key = make_rsa(
-        "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJEC"
-        "PebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2Qvz"
-        "qY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZ"
-        "u0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw",
-        "AQAB");
+    EVP_PKEY *key =
+        make_rsa("0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuh"
+                 "DR1L6tSoc_BJEC"
+                 "PebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-"
+                 "65YGjQR0_FDW2Qvz"
+                 "qY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-"
+                 "bFTWhAI4vMQFh6WeZ"
+                 "u0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw",
+                 "AQAB");
     assert_true(str_eq(thumbprint_of(key), STR("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs")));
     EVP_PKEY_free(key);
 }
 
-/* The key of RFC 7515 A.3.1; the thumbprint was computed from its canonical form by other means. */
+/* The key of RFC 7515 A.3.1; the thumbprint was computed from its canonical form by other
+ * means. */
 static void jwk_of_an_ec_key_is_canonical(void **state)
 {
     (void)state;
@@ -111,10 +115,10 @@ static void jwk_of_an_ec_key_is_canonical(void **state)
     struct buf out;
     buf_init(&out, 4096);
     assert_false(failed(jws_jwk(key, &out)));
-    assert_true(str_eq(buf_view(&out),
-                       STR("{\"crv\":\"P-256\",\"kty\":\"EC\","
-                           "\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\","
-                           "\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\"}")));
+    assert_true(
+        str_eq(buf_view(&out), STR("{\"crv\":\"P-256\",\"kty\":\"EC\","
+                                   "\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\","
+                                   "\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\"}")));
     buf_fini(&out);
     assert_true(str_eq(thumbprint_of(key), STR("oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U")));
     EVP_PKEY_free(key);
@@ -138,7 +142,8 @@ static bool is_signed_by(EVP_PKEY *key, const struct fake_jws *jws)
     if (EVP_PKEY_is_a(key, "EC")) {
         assert_int_equal(jws->signature.len, 64);
         ECDSA_SIG *pair = ECDSA_SIG_new();
-        assert_true(ECDSA_SIG_set0(pair, BN_bin2bn(sig, 32, NULL), BN_bin2bn(sig + 32, 32, NULL)));
+        assert_true(
+            ECDSA_SIG_set0(pair, BN_bin2bn(sig, 32, NULL), BN_bin2bn(sig + 32, 32, NULL)));
         der_len = i2d_ECDSA_SIG(pair, &der);
         ECDSA_SIG_free(pair);
     }
@@ -210,8 +215,9 @@ static void other_keys_are_refused(void **state)
         buf_init(&out, 4096);
         assert_non_null(keys[i]);
         assert_null(jws_algorithm(keys[i]));
-        assert_true(err_is(jws_sign(keys[i], &(struct jws_request){.url = STR("https://x")}, &out),
-                           ERR_CERT_KEY));
+        assert_true(
+            err_is(jws_sign(keys[i], &(struct jws_request){.url = STR("https://x")}, &out),
+                   ERR_CERT_KEY));
         assert_true(err_is(jws_jwk(keys[i], &out), ERR_CERT_KEY));
         buf_fini(&out);
         EVP_PKEY_free(keys[i]);
@@ -252,12 +258,16 @@ static void the_binding_is_hs256_over_the_public_key(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(thumbprint_of_the_rsa_key_of_rfc_7638, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(thumbprint_of_the_rsa_key_of_rfc_7638, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(jwk_of_an_ec_key_is_canonical, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(es256_signatures_are_64_bytes_and_verify, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(without_a_kid_the_public_key_goes_along, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(es256_signatures_are_64_bytes_and_verify, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(without_a_kid_the_public_key_goes_along, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(other_keys_are_refused, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(the_binding_is_hs256_over_the_public_key, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_binding_is_hs256_over_the_public_key, set_up,
+                                        tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

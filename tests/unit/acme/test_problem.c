@@ -25,6 +25,7 @@ static int tear_down(void **state)
 
 #define URN "urn:ietf:params:acme:error:"
 
+/* clang-format off */
 static const struct {
     const char *name;
     unsigned status;
@@ -34,11 +35,12 @@ static const struct {
      "{\"type\":\"" URN "malformed\",\"detail\":\"bad\"}", URN "malformed", "bad"},
     {"B18: with a charset", 400, "application/problem+json; charset=utf-8",
      "{\"type\":\"" URN "malformed\",\"detail\":\"bad\"}", URN "malformed", "bad"},
-    {"with a wrong type of body", 400, "text/plain", "{\"type\":\"" URN "caa\",\"detail\":\"x\"}",
-     URN "caa", "x"},
+    {"with a wrong type of body", 400, "text/plain",
+     "{\"type\":\"" URN "caa\",\"detail\":\"x\"}", URN "caa", "x"},
     {"without a type", 500, "application/problem+json", "{\"detail\":\"oops\"}", "", "oops"},
-    {"without a detail", 500, "application/problem+json", "{\"type\":\"" URN "serverInternal\"}",
-     URN "serverInternal", "the CA answered with status 500 and no explanation"},
+    {"without a detail", 500, "application/problem+json",
+     "{\"type\":\"" URN "serverInternal\"}", URN "serverInternal",
+     "the CA answered with status 500 and no explanation"},
     {"a page", 502, "text/html", "<html>Bad Gateway</html>", "",
      "the CA answered with status 502 and no explanation"},
     {"nothing", 503, "", "", "", "the CA answered with status 503 and no explanation"},
@@ -46,6 +48,7 @@ static const struct {
      "the CA answered with status 400 and no explanation"},
     {"a list", 400, "", "[1,2]", "", "the CA answered with status 400 and no explanation"},
 };
+/* clang-format on */
 
 static void any_error_answer_gives_a_problem(void **state)
 {
@@ -62,6 +65,7 @@ static void any_error_answer_gives_a_problem(void **state)
     }
 }
 
+/* clang-format off */
 static const struct {
     const char *name, *type;
     unsigned status;
@@ -86,15 +90,16 @@ static const struct {
     {"unknown", "https://ca.test/strange", 418, "", ERR_ACME_PROBLEM, PROBLEM_SOON},
     {"almost", "urn:ietf:params:acme:errorXcaa", 400, "", ERR_ACME_PROBLEM, PROBLEM_SOON},
 };
+/* clang-format on */
 
 static void a_problem_has_a_kind_and_a_class(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-        struct fetch_reply reply = {
-            .status = kinds[i].status,
-            .retry_after = str_from(kinds[i].retry_after),
-            .body = arena_fmt(scratch, "{\"type\":\"%s\"}", kinds[i].type)};
+        struct fetch_reply reply = {.status = kinds[i].status,
+                                    .retry_after = str_from(kinds[i].retry_after),
+                                    .body =
+                                        arena_fmt(scratch, "{\"type\":\"%s\"}", kinds[i].type)};
         struct problem p;
         problem_read(scratch, &reply, &p);
         struct err e = problem_err(&p);
@@ -114,7 +119,7 @@ static void validation_is_a_class_of_its_own(void **state)
     p.type = STR_NONE;
     assert_int_equal(problem_classify(fail(ERR_ACME_CERTIFICATE, 0), &p), PROBLEM_VALIDATION);
     assert_int_equal(problem_classify(fail(ERR_ACME_NETWORK, 7), &p), PROBLEM_SOON);
-    assert_int_equal(problem_classify(fail(ERR_INVALID, 0), &p), PROBLEM_HUMAN);
+    assert_int_equal(problem_classify(fail(ERR_ACME_SETTINGS, 0), &p), PROBLEM_HUMAN);
 }
 
 static void retry_after_is_kept(void **state)
@@ -123,7 +128,8 @@ static void retry_after_is_kept(void **state)
     struct problem p;
     problem_read(scratch, &(struct fetch_reply){.status = 429, .retry_after = STR("120")}, &p);
     assert_int_equal(p.wait_ms, 120000);
-    problem_read(scratch, &(struct fetch_reply){.status = 429, .retry_after = STR("999999999")}, &p);
+    problem_read(scratch, &(struct fetch_reply){.status = 429, .retry_after = STR("999999999")},
+                 &p);
     assert_int_equal(p.wait_ms, 7ull * 24 * 3600 * 1000);
 }
 
@@ -153,17 +159,19 @@ static void the_stored_text_has_the_cas_own_words(void **state)
     (void)state;
     struct fetch_reply reply = {
         .status = 403,
-        .body = STR("{\"type\":\"" URN "compound\",\"title\":\"T\",\"detail\":\"D\",\"subproblems\":["
+        .body = STR("{\"type\":\"" URN
+                    "compound\",\"title\":\"T\",\"detail\":\"D\",\"subproblems\":["
                     "{\"type\":\"" URN "caa\",\"detail\":\"no\",\"junk\":[1],"
                     "\"identifier\":{\"type\":\"dns\",\"value\":\"b.example\"}},7]}")};
     struct problem p;
     problem_read(scratch, &reply, &p);
     struct str text = problem_to_text(scratch, &p, 1790000000, STR("https://ca.test/dir"));
     assert_true(str_eq(
-        text, STR("{\"type\":\"" URN "compound\",\"title\":\"T\",\"detail\":\"D\",\"status\":403,"
-                  "\"subproblems\":[{\"type\":\"" URN "caa\",\"detail\":\"no\",\"identifier\":{"
-                  "\"type\":\"dns\",\"value\":\"b.example\"}},{}],"
-                  "\"url\":\"https://ca.test/dir\",\"at\":\"2026-09-21T14:13:20Z\"}")));
+        text,
+        STR("{\"type\":\"" URN "compound\",\"title\":\"T\",\"detail\":\"D\",\"status\":403,"
+            "\"subproblems\":[{\"type\":\"" URN "caa\",\"detail\":\"no\",\"identifier\":{"
+            "\"type\":\"dns\",\"value\":\"b.example\"}},{}],"
+            "\"url\":\"https://ca.test/dir\",\"at\":\"2026-09-21T14:13:20Z\"}")));
 }
 
 static void our_own_words_have_the_same_form(void **state)
@@ -171,9 +179,11 @@ static void our_own_words_have_the_same_form(void **state)
     (void)state;
     struct problem p;
     problem_set(&p, fail(ERR_ACME_NETWORK, 7), STR("connection refused"));
-    assert_true(str_eq(problem_to_text(scratch, &p, 1790000000, STR_NONE),
-                       STR("{\"type\":\"about:blank\",\"title\":\"the CA cannot be reached\","
-                           "\"detail\":\"connection refused\",\"at\":\"2026-09-21T14:13:20Z\"}")));
+    assert_true(
+        str_eq(problem_to_text(scratch, &p, 1790000000, STR_NONE),
+               STR("{\"type\":\"urn:gatehouse:problem:acme_network\",\"title\":\"the CA cannot "
+                   "be reached\","
+                   "\"detail\":\"connection refused\",\"at\":\"2026-09-21T14:13:20Z\"}")));
     problem_set(&p, fail(ERR_MEMORY, 0), STR_NONE);
     assert_true(str_eq(p.detail, STR("out of memory")));
 }
@@ -182,17 +192,19 @@ static void several_names_are_gathered(void **state)
 {
     (void)state;
     struct named_problem items[] = {
-        {.name = STR("a.example"), .problem = {.type = STR(URN "dns"), .detail = STR("NXDOMAIN")}},
-        {.name = STR("b.example"), .problem = {.type = STR(URN "connection"), .detail = STR("refused")}},
+        {.name = STR("a.example"),
+         .problem = {.type = STR(URN "dns"), .detail = STR("NXDOMAIN")}      },
+        {.name = STR("b.example"),
+         .problem = {.type = STR(URN "connection"), .detail = STR("refused")}},
     };
     struct problem p;
     problem_gather(scratch, items, 2, &p);
     assert_true(problem_is(&p, "dns"));
-    assert_true(str_eq(p.subproblems,
-                       STR("[{\"identifier\":{\"type\":\"dns\",\"value\":\"a.example\"},"
-                           "\"type\":\"" URN "dns\",\"detail\":\"NXDOMAIN\"},"
-                           "{\"identifier\":{\"type\":\"dns\",\"value\":\"b.example\"},"
-                           "\"type\":\"" URN "connection\",\"detail\":\"refused\"}]")));
+    assert_true(
+        str_eq(p.subproblems, STR("[{\"identifier\":{\"type\":\"dns\",\"value\":\"a.example\"},"
+                                  "\"type\":\"" URN "dns\",\"detail\":\"NXDOMAIN\"},"
+                                  "{\"identifier\":{\"type\":\"dns\",\"value\":\"b.example\"},"
+                                  "\"type\":\"" URN "connection\",\"detail\":\"refused\"}]")));
 }
 
 int main(void)
@@ -202,8 +214,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_problem_has_a_kind_and_a_class, set_up, tear_down),
         cmocka_unit_test_setup_teardown(validation_is_a_class_of_its_own, set_up, tear_down),
         cmocka_unit_test_setup_teardown(retry_after_is_kept, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(long_words_are_cut_between_characters, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(the_stored_text_has_the_cas_own_words, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(long_words_are_cut_between_characters, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(the_stored_text_has_the_cas_own_words, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(our_own_words_have_the_same_form, set_up, tear_down),
         cmocka_unit_test_setup_teardown(several_names_are_gathered, set_up, tear_down),
     };

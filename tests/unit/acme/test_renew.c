@@ -2,12 +2,13 @@
 #include "tests/support/unit.h"
 
 #define HOUR 3600ll
-#define DAY (24 * HOUR)
-#define T0 1790000000ll
+#define DAY  (24 * HOUR)
+#define T0   1790000000ll
 
 /* The middle of the jitter: random % 2001 == 1000. */
 #define NO_JITTER 1000u
 
+/* clang-format off */
 static const struct {
     const char *name;
     int64_t not_before_at, not_after_at, now_at, want_at;
@@ -18,19 +19,20 @@ static const struct {
     {"160 hours: a half", T0, T0 + 160 * HOUR, T0, T0 + 80 * HOUR},
     {"one hour: a half", T0, T0 + HOUR, T0, T0 + HOUR / 2},
     {"20 seconds: a half", T0, T0 + 20, T0, T0 + 10},
-    {"backdated by most of its life: not at once, and not for ever", T0 - 90 * DAY, T0 + 3 * DAY,
-     T0, T0 + DAY},
+    {"backdated by most of its life: not at once, and not for ever", T0 - 90 * DAY,
+     T0 + 3 * DAY, T0, T0 + DAY},
     {"expired: now", T0 - 90 * DAY, T0 - DAY, T0, T0},
     {"ends before it begins: now", T0 + DAY, T0, T0, T0},
     {"after 2038", T0 + 20000 * DAY, T0 + 20090 * DAY, T0 + 20000 * DAY, T0 + 20060 * DAY},
 };
+/* clang-format on */
 
 static void renewal_comes_when_the_life_says(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(lives); i++) {
-        int64_t got = renew_at(lives[i].not_before_at, lives[i].not_after_at, lives[i].now_at,
-                               NO_JITTER);
+        int64_t got =
+            renew_at(lives[i].not_before_at, lives[i].not_after_at, lives[i].now_at, NO_JITTER);
         if (got != lives[i].want_at)
             fail_msg("%s: off by %lld s", lives[i].name, (long long)(got - lives[i].want_at));
     }
@@ -42,14 +44,16 @@ static void jitter_is_two_percent_to_either_side(void **state)
     int64_t life = 90 * DAY;
     assert_int_equal(renew_at(T0, T0 + life, T0, 0), T0 + 60 * DAY - life / 50);
     assert_int_equal(renew_at(T0, T0 + life, T0, 2000), T0 + 60 * DAY + life / 50);
-    assert_int_equal(renew_at(T0, T0 + life, T0, UINT64_MAX % 2001), renew_at(T0, T0 + life, T0, UINT64_MAX));
+    assert_int_equal(renew_at(T0, T0 + life, T0, UINT64_MAX % 2001),
+                     renew_at(T0, T0 + life, T0, UINT64_MAX));
 }
 
 /* B7: dates at the ends of the scale. */
 static void extreme_dates_do_not_overflow(void **state)
 {
     (void)state;
-    static const int64_t ends[] = {INT64_MIN, INT64_MIN / 2, -1, 0, 1, INT64_MAX / 2, INT64_MAX};
+    static const int64_t ends[] = {INT64_MIN, INT64_MIN / 2, -1,       0,
+                                   1,         INT64_MAX / 2, INT64_MAX};
     for (size_t b = 0; b < ARRAY_LEN(ends); b++)
         for (size_t e = 0; e < ARRAY_LEN(ends); e++)
             for (size_t n = 0; n < ARRAY_LEN(ends); n++) {
@@ -67,6 +71,7 @@ static void the_same_certificate_keeps_its_seed(void **state)
     assert_true(seed != renew_seed(STR("shoq"), STR("aa")));
 }
 
+/* clang-format off */
 static const struct {
     const char *name;
     struct renew_failure failure;
@@ -85,13 +90,15 @@ static const struct {
     {"the CA says wait, not how long", {PROBLEM_WAIT, 1, 0}, 3600},
     {"never sooner than the CA said", {PROBLEM_SOON, 1, 3 * HOUR * 1000}, 3 * HOUR},
 };
+/* clang-format on */
 
 static void failures_wait_longer_and_longer(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(failures); i++) {
         int64_t got = renew_retry_at(&failures[i].failure, T0, NO_JITTER) - T0;
-        int64_t most = failures[i].failure.wait_ms > 0 ? failures[i].want_s * 11 / 10 : failures[i].want_s;
+        int64_t most =
+            failures[i].failure.wait_ms > 0 ? failures[i].want_s * 11 / 10 : failures[i].want_s;
         if (got < failures[i].want_s || got > most)
             fail_msg("%s: %lld s", failures[i].name, (long long)got);
     }
@@ -111,7 +118,8 @@ static void retries_are_spread(void **state)
 static void words_fit_the_life(void **state)
 {
     (void)state;
-    assert_string_equal(renew_why(T0, T0 + 90 * DAY), "two thirds of its lifetime have passed then");
+    assert_string_equal(renew_why(T0, T0 + 90 * DAY),
+                        "two thirds of its lifetime have passed then");
     assert_string_equal(renew_why(T0, T0 + 6 * DAY), "half of its lifetime has passed then");
 }
 

@@ -25,25 +25,25 @@ static const struct {
     const char *url;
     bool is_good;
 } urls[] = {
-    {"https://ca.test/dir", true},
-    {"https://ca.test:14000/dir?x=1&y=%20", true},
-    {"https://[::1]/dir", true},
-    {"HTTPS://ca.test/", true},
-    {"http://ca.test/dir", false},
-    {"ftp://ca.test/dir", false},
-    {"file:///etc/passwd", false},
-    {"javascript:alert(1)", false},
-    {"//ca.test/dir", false},
-    {"/dir", false},
-    {"", false},
-    {"https://", false},
-    {"https:///dir", false},
-    {"https://ca.test/a b", false},
-    {"https://ca.test/a\r\nX: y", false},
-    {"https://ca.test/\"", false},
-    {"https://ca.test/<", false},
-    {"https://ca.test/\x7f", false},
-    {"https://ca.test/\xc3\xa9", false},
+    {"https://ca.test/dir",                 true },
+    {"https://ca.test:14000/dir?x=1&y=%20", true },
+    {"https://[::1]/dir",                   true },
+    {"HTTPS://ca.test/",                    true },
+    {"http://ca.test/dir",                  false},
+    {"ftp://ca.test/dir",                   false},
+    {"file:///etc/passwd",                  false},
+    {"javascript:alert(1)",                 false},
+    {"//ca.test/dir",                       false},
+    {"/dir",                                false},
+    {"",                                    false},
+    {"https://",                            false},
+    {"https:///dir",                        false},
+    {"https://ca.test/a b",                 false},
+    {"https://ca.test/a\r\nX: y",           false},
+    {"https://ca.test/\"",                  false},
+    {"https://ca.test/<",                   false},
+    {"https://ca.test/\x7f",                false},
+    {"https://ca.test/\xc3\xa9",            false},
 };
 
 static void only_https_addresses_are_addresses(void **state)
@@ -61,10 +61,11 @@ static void only_https_addresses_are_addresses(void **state)
 
 /* ---- directory ---- */
 
-#define ENDPOINTS                                                                             \
-    "\"newNonce\":\"https://ca.test/n\",\"newAccount\":\"https://ca.test/a\","                \
+#define ENDPOINTS                                                                              \
+    "\"newNonce\":\"https://ca.test/n\",\"newAccount\":\"https://ca.test/a\","                 \
     "\"newOrder\":\"https://ca.test/o\""
 
+/* clang-format off */
 static const struct {
     const char *name, *body;
     bool is_good, needs_eab;
@@ -78,8 +79,10 @@ static const struct {
      "\"externalAccountRequired\":null}}",
      true, false, "", 0},
     {"all of it",
-     "{" ENDPOINTS ",\"renewalInfo\":\"https://ca.test/r\",\"x\":[1],\"meta\":{\"termsOfService\":"
-     "\"https://ca.test/tos\",\"externalAccountRequired\":true,\"profiles\":{\"a\":\"x\",\"b\":1}}}",
+     "{" ENDPOINTS
+     ",\"renewalInfo\":\"https://ca.test/r\",\"x\":[1],\"meta\":{\"termsOfService\":"
+     "\"https://ca.test/"
+     "tos\",\"externalAccountRequired\":true,\"profiles\":{\"a\":\"x\",\"b\":1}}}",
      true, true, "https://ca.test/tos", 2},
     {"meta is a list", "{" ENDPOINTS ",\"meta\":[]}", true, false, "", 0},
     {"an address is not https",
@@ -92,6 +95,7 @@ static const struct {
     {"nothing", "", false, false, NULL, 0},
     {"a page", "<html><body>It works!</body></html>", false, false, NULL, 0},
 };
+/* clang-format on */
 
 static void a_directory_is_read(void **state)
 {
@@ -112,10 +116,11 @@ static void a_directory_is_read(void **state)
 
 /* ---- order ---- */
 
-#define ORDER(status, rest)                                                                   \
-    "{\"status\":\"" status "\",\"authorizations\":[\"https://ca.test/z/1\"],"                \
+#define ORDER(status, rest)                                                                    \
+    "{\"status\":\"" status "\",\"authorizations\":[\"https://ca.test/z/1\"],"                 \
     "\"finalize\":\"https://ca.test/f\"" rest "}"
 
+/* clang-format off */
 static const struct {
     const char *name, *body;
     bool is_good;
@@ -133,22 +138,24 @@ static const struct {
     {"B2: no authorizations at all",
      "{\"status\":\"pending\",\"authorizations\":[],\"finalize\":\"https://ca.test/f\"}", true,
      WIRE_PENDING},
-    {"authorizations are missing", "{\"status\":\"pending\",\"finalize\":\"https://ca.test/f\"}",
-     false, WIRE_OVER},
+    {"authorizations are missing",
+     "{\"status\":\"pending\",\"finalize\":\"https://ca.test/f\"}", false, WIRE_OVER},
     {"authorizations are numbers",
-     "{\"status\":\"pending\",\"authorizations\":[1],\"finalize\":\"https://ca.test/f\"}", false,
-     WIRE_OVER},
+     "{\"status\":\"pending\",\"authorizations\":[1],\"finalize\":\"https://ca.test/f\"}",
+     false, WIRE_OVER},
     {"an authorization is not https",
      "{\"status\":\"pending\",\"authorizations\":[\"http://ca.test/z\"],"
      "\"finalize\":\"https://ca.test/f\"}",
      false, WIRE_OVER},
     {"finalize is not https",
-     "{\"status\":\"pending\",\"authorizations\":[],\"finalize\":\"gopher://ca.test/f\"}", false,
-     WIRE_OVER},
+     "{\"status\":\"pending\",\"authorizations\":[],\"finalize\":\"gopher://ca.test/f\"}",
+     false, WIRE_OVER},
     {"certificate is not https", ORDER("valid", ",\"certificate\":\"http://ca.test/c\""), false,
      WIRE_OVER},
-    {"no status", "{\"authorizations\":[],\"finalize\":\"https://ca.test/f\"}", false, WIRE_OVER},
+    {"no status", "{\"authorizations\":[],\"finalize\":\"https://ca.test/f\"}", false,
+     WIRE_OVER},
 };
+/* clang-format on */
 
 static void an_order_is_read(void **state)
 {
@@ -166,9 +173,11 @@ static void too_many_authorizations_are_refused(void **state)
     (void)state;
     struct buf text;
     buf_init(&text, MIB);
-    assert_false(failed(buf_append(&text, STR("{\"status\":\"pending\",\"authorizations\":["))));
+    assert_false(
+        failed(buf_append(&text, STR("{\"status\":\"pending\",\"authorizations\":["))));
     for (int i = 0; i <= ACME_AUTHZS_MAX; i++)
-        assert_false(failed(buf_append_fmt(&text, "%s\"https://ca.test/z/%d\"", i ? "," : "", i)));
+        assert_false(
+            failed(buf_append_fmt(&text, "%s\"https://ca.test/z/%d\"", i ? "," : "", i)));
     assert_false(failed(buf_append(&text, STR("],\"finalize\":\"https://ca.test/f\"}"))));
     struct wire_order o;
     assert_true(err_is(wire_read_order(scratch, buf_view(&text), &o), ERR_ACME_PROTOCOL));
@@ -177,16 +186,18 @@ static void too_many_authorizations_are_refused(void **state)
 
 /* ---- authorization ---- */
 
-#define AUTHZ(status, name, challenges)                                                       \
-    "{\"status\":\"" status "\",\"identifier\":{\"type\":\"dns\",\"value\":\"" name "\"},"    \
+#define AUTHZ(status, name, challenges)                                                        \
+    "{\"status\":\"" status "\",\"identifier\":{\"type\":\"dns\",\"value\":\"" name "\"},"     \
     "\"challenges\":[" challenges "]}"
-#define HTTP_01(status)                                                                       \
-    "{\"type\":\"http-01\",\"url\":\"https://ca.test/h\",\"status\":\"" status "\","          \
+#define HTTP_01(status)                                                                        \
+    "{\"type\":\"http-01\",\"url\":\"https://ca.test/h\",\"status\":\"" status "\","           \
     "\"token\":\"tok\"}"
-#define OTHERS                                                                                \
-    "{\"type\":\"dns-01\"},{\"type\":\"tls-alpn-01\",\"url\":7},{\"type\":\"dns-account-01\"},"   \
+#define OTHERS                                                                                 \
+    "{\"type\":\"dns-01\"},{\"type\":\"tls-alpn-01\",\"url\":7},{\"type\":\"dns-account-01\"}" \
+    ","                                                                                        \
     "{\"type\":null},7,null,"
 
+/* clang-format off */
 static const struct {
     const char *name, *body;
     bool is_good, has_challenge;
@@ -194,25 +205,27 @@ static const struct {
 } authzs[] = {
     {"pending", AUTHZ("pending", "a.example", HTTP_01("pending")), true, true, WIRE_PENDING,
      WIRE_PENDING},
-    {"B9: a challenge may be processing", AUTHZ("pending", "a.example", HTTP_01("processing")), true,
-     true, WIRE_PENDING, WIRE_PROCESSING},
-    {"B1: valid, and the list has shrunk", AUTHZ("valid", "a.example", HTTP_01("valid")), true, true,
-     WIRE_VALID, WIRE_VALID},
+    {"B9: a challenge may be processing", AUTHZ("pending", "a.example", HTTP_01("processing")),
+     true, true, WIRE_PENDING, WIRE_PROCESSING},
+    {"B1: valid, and the list has shrunk", AUTHZ("valid", "a.example", HTTP_01("valid")), true,
+     true, WIRE_VALID, WIRE_VALID},
     {"other kinds of challenges are for others",
      AUTHZ("pending", "a.example", OTHERS HTTP_01("pending")), true, true, WIRE_PENDING,
      WIRE_PENDING},
-    {"the name is made lower case", AUTHZ("pending", "A.eXample.", HTTP_01("pending")), true, true,
+    {"the name is made lower case", AUTHZ("pending", "A.eXample.", HTTP_01("pending")), true,
+     true, WIRE_PENDING, WIRE_PENDING},
+    {"no http-01", AUTHZ("pending", "a.example", "{\"type\":\"dns-01\"}"), true, false,
      WIRE_PENDING, WIRE_PENDING},
-    {"no http-01", AUTHZ("pending", "a.example", "{\"type\":\"dns-01\"}"), true, false, WIRE_PENDING,
-     WIRE_PENDING},
     {"no challenges", AUTHZ("valid", "a.example", ""), true, false, WIRE_VALID, WIRE_PENDING},
-    {"deactivated", AUTHZ("deactivated", "a.example", ""), true, false, WIRE_OVER, WIRE_PENDING},
+    {"deactivated", AUTHZ("deactivated", "a.example", ""), true, false, WIRE_OVER,
+     WIRE_PENDING},
     {"no name", "{\"status\":\"valid\",\"challenges\":[]}", false, false, WIRE_OVER, WIRE_OVER},
     {"the address is not https",
      AUTHZ("pending", "a.example",
            "{\"type\":\"http-01\",\"url\":\"http://ca.test/h\",\"status\":\"pending\"}"),
      false, false, WIRE_OVER, WIRE_OVER},
 };
+/* clang-format on */
 
 static void an_authorization_is_read(void **state)
 {
@@ -238,8 +251,10 @@ static void the_reason_of_a_failed_challenge_is_kept(void **state)
     assert_false(failed(wire_read_authz(
         scratch,
         STR("{\"status\":\"invalid\",\"identifier\":{\"value\":\"a.example\"},\"challenges\":[{"
-            "\"type\":\"http-01\",\"url\":\"https://ca.test/h\",\"status\":\"invalid\",\"error\":{"
-            "\"type\":\"urn:ietf:params:acme:error:unauthorized\",\"detail\":\"192.0.2.1: 404\","
+            "\"type\":\"http-01\",\"url\":\"https://ca.test/"
+            "h\",\"status\":\"invalid\",\"error\":{"
+            "\"type\":\"urn:ietf:params:acme:error:unauthorized\",\"detail\":\"192.0.2.1: "
+            "404\","
             "\"status\":403}}]}"),
         &z)));
     assert_true(problem_is(&z.error, "unauthorized"));
@@ -270,8 +285,8 @@ static void documents_are_what_the_rfc_shows(void **state)
     expect_text(wire_write_new_account(
                     &(struct wire_new_account){.contact = &none, .only_existing = true}, &out),
                 &out, "{\"onlyReturnExisting\":true}");
-    expect_text(wire_write_new_account(&(struct wire_new_account){.contact = &none}, &out), &out,
-                "{}");
+    expect_text(wire_write_new_account(&(struct wire_new_account){.contact = &none}, &out),
+                &out, "{}");
     expect_text(wire_write_new_account(&(struct wire_new_account){.contact = &contact,
                                                                   .agrees_to_terms = true,
                                                                   .eab = STR("{\"a\":1}")},
@@ -299,7 +314,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_order_is_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(too_many_authorizations_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_authorization_is_read, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(the_reason_of_a_failed_challenge_is_kept, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_reason_of_a_failed_challenge_is_kept, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(documents_are_what_the_rfc_shows, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

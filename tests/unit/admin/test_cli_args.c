@@ -1,10 +1,19 @@
+#include "admin/cli_args.h"
 #include "tests/support/unit.h"
 
-#include "admin/cli_args.h"
+#include <stdio.h>
 
-static const struct cli_flag common[] = {{"data", "DIR", ""}, {"json", NULL, ""}, {NULL, NULL, NULL}};
+static const struct cli_flag common[] = {
+    {"data", "DIR", ""  },
+    {"json", NULL,  ""  },
+    {NULL,   NULL,  NULL}
+};
 static const struct cli_flag own[] = {
-    {"https", "MODE", ""}, {"pin", "SHA256", ""}, {"strip-prefix", NULL, ""}, {NULL, NULL, NULL}};
+    {"https",        "MODE",   ""  },
+    {"pin",          "SHA256", ""  },
+    {"strip-prefix", NULL,     ""  },
+    {NULL,           NULL,     NULL}
+};
 
 static const char *variable(void *arg, const char *name)
 {
@@ -23,16 +32,18 @@ static struct err parse(struct arena *a, const char *const *env, struct cli_args
     int argc = 0;
     while (argv[argc] != NULL)
         argc++;
-    *args = (struct cli_args){.arena = a,
-                              .variables = {variable, (void *)(uintptr_t)env},
-                              .group = "route",
-                              .common = common,
-                              .own = own};
+    *args = (struct cli_args){
+        .arena = a,
+        .variables = {variable, (void *)(uintptr_t)env},
+        .group = "route",
+        .common = common,
+        .own = own
+    };
     return cli_args_parse(args, argc, argv, words);
 }
 
 #define ARGV(...) ((char *const[]){__VA_ARGS__, NULL})
-#define W(s) ((char[]){s})
+#define W(s)      ((char[]){s})
 
 static void test_flags_and_arguments_in_any_order(void **state)
 {
@@ -41,8 +52,9 @@ static void test_flags_and_arguments_in_any_order(void **state)
     struct cli_args args;
     struct str words;
     assert_false(failed(parse(a, NULL, &args,
-                              ARGV(W("host"), W("--https"), W("only"), W("target"), W("--data=/x"),
-                                   W("--json"), W("--"), W("--odd")), &words)));
+                              ARGV(W("host"), W("--https"), W("only"), W("target"),
+                                   W("--data=/x"), W("--json"), W("--"), W("--odd")),
+                              &words)));
     assert_int_equal(args.argument_count, 3);
     assert_true(str_eq(args.arguments[1], STR("target")));
     assert_true(str_eq(args.arguments[2], STR("--odd")));
@@ -70,11 +82,17 @@ static void test_repeated_flags(void **state)
 static void test_environment_twins(void **state)
 {
     (void)state;
-    static const char *const env[] = {"GATEHOUSE_DATA",  "/env", "GATEHOUSE_ROUTE_STRIP_PREFIX",
-                                      "true",            "GATEHOUSE_HTTPS",
-                                      ":8443",           "GATEHOUSE_ROUTE_PIN",
-                                      "p",               "GATEHOUSE_JSON",
-                                      "",                NULL};
+    static const char *const env[] = {"GATEHOUSE_DATA",
+                                      "/env",
+                                      "GATEHOUSE_ROUTE_STRIP_PREFIX",
+                                      "true",
+                                      "GATEHOUSE_HTTPS",
+                                      ":8443",
+                                      "GATEHOUSE_ROUTE_PIN",
+                                      "p",
+                                      "GATEHOUSE_JSON",
+                                      "",
+                                      NULL};
     AUTO(arena_free) struct arena *a = arena_new(1024, 64 * 1024);
     struct cli_args args;
     struct str words;
@@ -93,10 +111,10 @@ static void test_environment_twins(void **state)
 static const struct {
     const char *word, *words;
 } wrong[] = {
-    {"--htps", "unknown flag --htps"},
-    {"--htps=x", "unknown flag --htps"},
-    {"-x", "unknown flag -x"},
-    {"--https", "--https needs a value: --https MODE"},
+    {"--htps",   "unknown flag --htps"                },
+    {"--htps=x", "unknown flag --htps"                },
+    {"-x",       "unknown flag -x"                    },
+    {"--https",  "--https needs a value: --https MODE"},
 };
 
 static void test_wrong_usage(void **state)

@@ -1,7 +1,6 @@
-#include "tests/support/unit.h"
-
 #include "admin/cli_edit.h"
 #include "store/model.h"
+#include "tests/support/unit.h"
 
 static struct err read_file(void *arg, struct str path, struct str *ret_text)
 {
@@ -12,6 +11,7 @@ static struct err read_file(void *arg, struct str path, struct str *ret_text)
     return OK;
 }
 
+/* clang-format off */
 static const struct {
     const char *words, *want; /* words are separated by '|'; want NULL: refused */
 } cases[] = {
@@ -21,19 +21,21 @@ static const struct {
     {"upstream.retries=3", "{\"upstream\":{\"retries\":3}}"},
     {"hosts=a.example, b.example", "{\"hosts\":[\"a.example\",\"b.example\"]}"},
     {"hosts=[\"a.example\"]", "{\"hosts\":[\"a.example\"]}"},
-    {"id=123", "{\"id\":\"123\"}"},
+    {"certificate=123", "{\"certificate\":\"123\"}"},
     {"path=null", "{\"path\":null}"},
     {"host_header=[x]", "{\"host_header\":\"[x]\"}"},
     {"max_body=10GiB", "{\"max_body\":\"10GiB\"}"},
     {"upstream.targets=8080,[::1]:9000",
      "{\"upstream\":{\"targets\":[{\"url\":\"http://127.0.0.1:8080\"},"
      "{\"url\":\"http://[::1]:9000\"}]}}"},
-    {"upstream.targets=[::1]:9000", "{\"upstream\":{\"targets\":[{\"url\":\"http://[::1]:9000\"}]}}"},
+    {"upstream.targets=[::1]:9000",
+     "{\"upstream\":{\"targets\":[{\"url\":\"http://[::1]:9000\"}]}}"},
     {"upstream.targets=[{\"url\":\"http://a\",\"weight\":2}]",
      "{\"upstream\":{\"targets\":[{\"url\":\"http://a\",\"weight\":2}]}}"},
     {"upstream.tls.verify=ca|upstream.tls.ca=@ca.pem",
      "{\"upstream\":{\"tls\":{\"verify\":\"ca\",\"ca\":\"-----BEGIN\\n\"}}}"},
-    {"request_headers.set.X-Tenant=blue", "{\"request_headers\":{\"set\":{\"X-Tenant\":\"blue\"}}}"},
+    {"request_headers.set.X-Tenant=blue",
+     "{\"request_headers\":{\"set\":{\"X-Tenant\":\"blue\"}}}"},
     {"request_headers.set.X.Dotted=true",
      "{\"request_headers\":{\"set\":{\"X.Dotted\":\"true\"}}}"},
     {"request_headers.set.X-Gone=null", "{\"request_headers\":{\"set\":{\"X-Gone\":null}}}"},
@@ -47,6 +49,7 @@ static const struct {
     {"upstream.targets=::1", NULL},
     {"upstream.tls.ca=@missing.pem", NULL},
 };
+/* clang-format on */
 
 static void test_patches(void **state)
 {
@@ -79,7 +82,8 @@ static void test_put(void **state)
     AUTO(json_decref) json_t *doc = json_object();
     assert_false(failed(cli_edit_put(doc, STR("a.b.c"), json_true())));
     assert_false(failed(cli_edit_put(doc, STR("a.d"), json_integer(1))));
-    AUTO(json_decref) json_t *want = json_loads("{\"a\":{\"b\":{\"c\":true},\"d\":1}}", 0, NULL);
+    AUTO(json_decref)
+    json_t *want = json_loads("{\"a\":{\"b\":{\"c\":true},\"d\":1}}", 0, NULL);
     assert_true(json_equal(doc, want));
 }
 

@@ -1,25 +1,28 @@
+#include "admin/cli_table.h"
 #include "tests/support/unit.h"
 
 #include <stdlib.h>
-
-#include "admin/cli_table.h"
 
 static const struct {
     const char *name, *text;
     size_t width;
 } widths[] = {
-    {"empty", "", 0},
-    {"ASCII", "abc", 3},
-    {"umlaut", "b\xc3\xbc"
-               "cher", 6},
-    {"combining accent", "e\xcc\x81", 1},
-    {"wide characters", "\xe4\xbe\x8b\xe3\x81\x88", 4},
-    {"emoji", "\xf0\x9f\x9a\x80", 2},
-    {"no-width joiner", "a\xe2\x80\x8d"
-                        "b", 2},
-    {"a broken byte is one column", "a\xff" "b", 3},
-    {"a cut sequence too", "\xe2\x80", 2},
-    {"a control character is shown as one", "a\033b", 3},
+    {"empty",                               "",                         0},
+    {"ASCII",                               "abc",                      3},
+    {"umlaut",
+     "b\xc3\xbc"
+     "cher",                                                            6},
+    {"combining accent",                    "e\xcc\x81",                1},
+    {"wide characters",                     "\xe4\xbe\x8b\xe3\x81\x88", 4},
+    {"emoji",                               "\xf0\x9f\x9a\x80",         2},
+    {"no-width joiner",
+     "a\xe2\x80\x8d"
+     "b",                                                               2},
+    {"a broken byte is one column",
+     "a\xff"
+     "b",                                                               3},
+    {"a cut sequence too",                  "\xe2\x80",                 2},
+    {"a control character is shown as one", "a\033b",                   3},
 };
 
 static void test_widths(void **state)
@@ -31,6 +34,7 @@ static void test_widths(void **state)
     }
 }
 
+/* clang-format off */
 static const struct {
     const char *name, *text;
     size_t width;
@@ -47,6 +51,7 @@ static const struct {
     {"broken bytes do not pass", "a\xff", 0, "a?"},
     {"a question mark does", "a?", 0, "a?"},
 };
+/* clang-format on */
 
 static void test_put(void **state)
 {
@@ -68,43 +73,63 @@ static void test_put(void **state)
 static char *print(unsigned width, bool is_coloured)
 {
     static const struct cli_column columns[] = {
-        {"ID", true}, {"HOSTS", false}, {"STATE", true}, {NULL, false}};
+        {"ID",    CLI_KEEP  },
+        {"HOSTS", CLI_SHRINK},
+        {"STATE", CLI_KEEP  },
+        {"NEXT",  CLI_DROP  },
+        {NULL,    CLI_KEEP  },
+    };
     AUTO(arena_free) struct arena *a = arena_new(1024, 64 * 1024);
     char *text = NULL;
     size_t len = 0;
     FILE *out = open_memstream(&text, &len);
     struct cli_table *t = cli_table_new(a, columns);
-    cli_table_add(t, (struct cli_cell[]){{STR("cloud"), CLI_PLAIN},
-                                         {STR("cloud.example.org, b\xc3\xbc"
-                                              "cher.example"), CLI_PLAIN},
-                                         {STR("ok"), CLI_GOOD}});
-    cli_table_add(t, (struct cli_cell[]){{STR("x"), CLI_PLAIN},
-                                         {STR("x.example"), CLI_PLAIN},
-                                         {STR("degraded"), CLI_WARN}});
+    cli_table_row(t);
+    cli_table_cell(t, STR("cloud"), CLI_PLAIN);
+    cli_table_cell(t, STR("cloud.example.org, www.\xc3\xbc.example"), CLI_PLAIN);
+    cli_table_cell(t, STR("ok"), CLI_GOOD);
+    cli_table_cell(t, STR("renew"), CLI_PLAIN);
+    cli_table_row(t);
+    cli_table_cell(t, STR("x"), CLI_PLAIN);
+    cli_table_cell(t, STR("x.example"), CLI_PLAIN);
+    cli_table_cell(t, STR("degraded"), CLI_WARN);
     cli_table_print(t, out, width, is_coloured);
     (void)fclose(out);
     return text;
 }
 
-static void test_columns_are_aligned(void **state)
-{
-    (void)state;
-    char *text = print(0, false);
-    assert_string_equal(text, "ID     HOSTS                              STATE\n"
-                              "cloud  cloud.example.org, b\xc3\xbc"
-                              "cher.example  ok\n"
-                              "x      x.example                          degraded\n");
-    free(text);
-}
+static const struct {
+    const char *name;
+    unsigned width;
+    const char *want;
+} prints[] = {
+    {"columns are aligned",                0,
+     "ID     HOSTS                             STATE     NEXT\n"
+     "cloud  cloud.example.org, www.\xc3\xbc.example  ok        renew\n"
+     "x      x.example                         degraded\n"},
+    {"what may shrink shrinks first",      50,
+     "ID     HOSTS                       STATE     NEXT\n"
+     "cloud  cloud.example.org, www.\xc3\xbc.\xe2\x80\xa6  ok        renew\n"
+     "x      x.example                   degraded\n"      },
+    {"then what can be done without goes", 38,
+     "ID     HOSTS                 STATE\n"
+     "cloud  cloud.example.org, \xe2\x80\xa6  ok\n"
+     "x      x.example             degraded\n"            },
+    {"then the rest shrinks further",      30,
+     "ID     HOSTS          STATE\n"
+     "cloud  cloud.exampl\xe2\x80\xa6  ok\n"
+     "x      x.example      degraded\n"                   },
+};
 
-static void test_shrinks_what_may_shrink(void **state)
+static void test_printing(void **state)
 {
     (void)state;
-    char *text = print(30, false);
-    assert_string_equal(text, "ID     HOSTS          STATE\n"
-                              "cloud  cloud.exampl\xe2\x80\xa6  ok\n"
-                              "x      x.example      degraded\n");
-    free(text);
+    for (size_t i = 0; i < ARRAY_LEN(prints); i++) {
+        char *text = print(prints[i].width, false);
+        if (strcmp(text, prints[i].want) != 0)
+            fail_msg("%s:\n%s", prints[i].name, text);
+        free(text);
+    }
 }
 
 static void test_colours_only_when_wanted(void **state)
@@ -118,14 +143,22 @@ static void test_colours_only_when_wanted(void **state)
     free(coloured);
 }
 
+static void test_without_memory_there_is_no_table(void **state)
+{
+    (void)state;
+    cli_table_row(NULL);
+    cli_table_cell(NULL, STR("x"), CLI_PLAIN);
+    cli_table_print(NULL, NULL, 0, false);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_widths),
         cmocka_unit_test(test_put),
-        cmocka_unit_test(test_columns_are_aligned),
-        cmocka_unit_test(test_shrinks_what_may_shrink),
+        cmocka_unit_test(test_printing),
         cmocka_unit_test(test_colours_only_when_wanted),
+        cmocka_unit_test(test_without_memory_there_is_no_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

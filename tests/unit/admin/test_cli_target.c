@@ -1,32 +1,31 @@
-#include "tests/support/unit.h"
-
 #include "admin/cli_target.h"
+#include "tests/support/unit.h"
 
 static const struct {
     const char *typed, *url; /* NULL: refused */
 } targets[] = {
-    {"http://10.0.0.5:8080", "http://10.0.0.5:8080"},
+    {"http://10.0.0.5:8080",   "http://10.0.0.5:8080"  },
     {"https://[fd00::10]:443", "https://[fd00::10]:443"},
-    {"h2c://app:80", "h2c://app:80"},
-    {"unix:/run/app.sock", "unix:/run/app.sock"},
-    {"/run/app.sock", "unix:/run/app.sock"},
-    {"8080", "http://127.0.0.1:8080"},
-    {":8080", "http://127.0.0.1:8080"},
-    {"443", "https://127.0.0.1:443"},
-    {"127.0.0.1:8080", "http://127.0.0.1:8080"},
-    {"app:3000", "http://app:3000"},
-    {"app", "http://app"},
-    {"app.lan:443", "https://app.lan:443"},
-    {"app.lan:8443", "http://app.lan:8443"},
-    {"[::1]:8080", "http://[::1]:8080"},
-    {"[::1]", "http://[::1]"},
-    {"::1", NULL},
-    {"fd00::10:8080", NULL},
-    {"app:0", NULL},
-    {"app:x", NULL},
-    {"app:", NULL},
-    {"app:65536", NULL},
-    {"", NULL},
+    {"h2c://app:80",           "h2c://app:80"          },
+    {"unix:/run/app.sock",     "unix:/run/app.sock"    },
+    {"/run/app.sock",          "unix:/run/app.sock"    },
+    {"8080",                   "http://127.0.0.1:8080" },
+    {":8080",                  "http://127.0.0.1:8080" },
+    {"443",                    "https://127.0.0.1:443" },
+    {"127.0.0.1:8080",         "http://127.0.0.1:8080" },
+    {"app:3000",               "http://app:3000"       },
+    {"app",                    "http://app"            },
+    {"app.lan:443",            "https://app.lan:443"   },
+    {"app.lan:8443",           "http://app.lan:8443"   },
+    {"[::1]:8080",             "http://[::1]:8080"     },
+    {"[::1]",                  "http://[::1]"          },
+    {"::1",                    NULL                    },
+    {"fd00::10:8080",          NULL                    },
+    {"app:0",                  NULL                    },
+    {"app:x",                  NULL                    },
+    {"app:",                   NULL                    },
+    {"app:65536",              NULL                    },
+    {"",                       NULL                    },
 };
 
 static void test_targets(void **state)
@@ -48,16 +47,16 @@ static void test_targets(void **state)
 static const struct {
     const char *typed, *hosts, *path; /* hosts NULL: refused */
 } sites[] = {
-    {"a.example", "[\"a.example\"]", "/"},
-    {"a.example/", "[\"a.example\"]", "/"},
-    {"a.example/app/x", "[\"a.example\"]", "/app/x"},
-    {"a.example,b.example/app", "[\"a.example\",\"b.example\"]", "/app"},
-    {"https://a.example/app", "[\"a.example\"]", "/app"},
-    {"*", "[\"*\"]", "/"},
-    {"*.example.org", "[\"*.example.org\"]", "/"},
-    {"", NULL, NULL},
-    {"/app", NULL, NULL},
-    {"a.example,", NULL, NULL},
+    {"a.example",               "[\"a.example\"]",               "/"     },
+    {"a.example/",              "[\"a.example\"]",               "/"     },
+    {"a.example/app/x",         "[\"a.example\"]",               "/app/x"},
+    {"a.example,b.example/app", "[\"a.example\",\"b.example\"]", "/app"  },
+    {"https://a.example/app",   "[\"a.example\"]",               "/app"  },
+    {"*",                       "[\"*\"]",                       "/"     },
+    {"*.example.org",           "[\"*.example.org\"]",           "/"     },
+    {"",                        NULL,                            NULL    },
+    {"/app",                    NULL,                            NULL    },
+    {"a.example,",              NULL,                            NULL    },
 };
 
 static void test_sites(void **state)

@@ -1,7 +1,7 @@
+#include "admin/guard.h"
 #include "tests/support/unit.h"
 
-#include "admin/guard.h"
-
+/* clang-format off */
 static const struct {
     const char *name, *host, *origin, *site;
     bool is_ok;
@@ -37,6 +37,7 @@ static const struct {
     {"cross site", "127.0.0.1:8088", NULL, "cross-site", false},
     {"unknown site", "127.0.0.1:8088", NULL, "", false},
 };
+/* clang-format on */
 
 static void test_cases(void **state)
 {
@@ -50,7 +51,8 @@ static void test_cases(void **state)
         if (cases[i].origin != NULL)
             fields[count++] = (struct admin_field){STR("origin"), str_from(cases[i].origin)};
         if (cases[i].site != NULL)
-            fields[count++] = (struct admin_field){STR("sec-fetch-site"), str_from(cases[i].site)};
+            fields[count++] =
+                (struct admin_field){STR("sec-fetch-site"), str_from(cases[i].site)};
         struct admin_request rq = {.fields = fields, .field_count = count};
         struct err e = guard_check(&rq, STR("gate.lan"), &why);
         if (failed(e) == cases[i].is_ok)
@@ -64,8 +66,10 @@ static void test_two_hosts(void **state)
 {
     (void)state;
     const char *why = NULL;
-    const struct admin_field fields[] = {{STR_LIT("Host"), STR_LIT("localhost")},
-                                         {STR_LIT("host"), STR_LIT("localhost")}};
+    const struct admin_field fields[] = {
+        {STR_LIT("Host"), STR_LIT("localhost")},
+        {STR_LIT("host"), STR_LIT("localhost")}
+    };
     struct admin_request rq = {.fields = fields, .field_count = 2};
     assert_true(err_is(guard_check(&rq, STR_NONE, &why), ERR_WRONG_ORIGIN));
 }
@@ -74,7 +78,9 @@ static void test_without_own_name(void **state)
 {
     (void)state;
     const char *why = NULL;
-    const struct admin_field fields[] = {{STR_LIT("Host"), STR_LIT("gate.lan")}};
+    const struct admin_field fields[] = {
+        {STR_LIT("Host"), STR_LIT("gate.lan")}
+    };
     struct admin_request rq = {.fields = fields, .field_count = 1};
     assert_true(err_is(guard_check(&rq, STR_NONE, &why), ERR_WRONG_ORIGIN));
 }

@@ -1,7 +1,9 @@
+#include "admin/json_diff.h"
 #include "tests/support/unit.h"
 
-#include "admin/json_diff.h"
+#include <stdio.h>
 
+/* clang-format off */
 static const struct {
     const char *name, *before, *after, *want;
 } cases[] = {
@@ -15,6 +17,7 @@ static const struct {
     {"slash and tilde", "{\"a/~b\":1}", "{\"a/~b\":2}", "[\"/a~1~0b\"]"},
     {"other kinds", "{\"a\":{}}", "{\"a\":[]}", "[\"/a\"]"},
 };
+/* clang-format on */
 
 static json_t *load(const char *text)
 {

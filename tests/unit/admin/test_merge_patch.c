@@ -1,8 +1,8 @@
 /* The table of RFC 7396 appendix A, and what it leaves out. */
+#include "admin/merge_patch.h"
 #include "tests/support/unit.h"
 
-#include "admin/merge_patch.h"
-
+/* clang-format off */
 static const struct {
     const char *target, *patch, *want;
 } cases[] = {
@@ -22,6 +22,7 @@ static const struct {
     {"[1,2]", "{\"a\":\"b\",\"c\":null}", "{\"a\":\"b\"}"},
     {"{}", "{\"a\":{\"bb\":{\"ccc\":null}}}", "{\"a\":{\"bb\":{}}}"},
 };
+/* clang-format on */
 
 static json_t *load(const char *text)
 {

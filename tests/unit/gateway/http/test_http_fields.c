@@ -1,8 +1,8 @@
 #include "gateway/http/http_fields.h"
+#include "tests/support/unit.h"
 
 #include "gateway/base/limits.h"
 #include "gateway/base/mem.h"
-#include "tests/support/unit.h"
 
 static struct arena *arena;
 
@@ -79,8 +79,14 @@ static void a_name_with_one_byte_changed_is_another(void **state)
 
 static void unknown_names_are_other(void **state)
 {
-    static const char *const names[] = {"",     "x",     "Hos",   "Hostx", "X-Forwarded-By",
-                                        "Frob", "hO5t", "Content_Length",
+    static const char *const names[] = {"",
+                                        "x",
+                                        "Hos",
+                                        "Hostx",
+                                        "X-Forwarded-By",
+                                        "Frob",
+                                        "hO5t",
+                                        "Content_Length",
                                         "a-name-that-is-longer-than-every-known-one"};
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
@@ -193,10 +199,20 @@ static void hop_by_hop_fields_and_what_connection_names_go(void **state)
 
 static void connection_cannot_name_away_what_matters(void **state)
 {
-    static const char *const names[] = {
-        "Host",          "Content-Length", "Content-Type", "Authorization",   "Cookie",
-        "Set-Cookie",    "X-Real-IP",      "Forwarded",    "X-Forwarded-For", "X_Forwarded_For",
-        "Cache-Control", "X-Request-ID",   "Origin",       "Range"};
+    static const char *const names[] = {"Host",
+                                        "Content-Length",
+                                        "Content-Type",
+                                        "Authorization",
+                                        "Cookie",
+                                        "Set-Cookie",
+                                        "X-Real-IP",
+                                        "Forwarded",
+                                        "X-Forwarded-For",
+                                        "X_Forwarded_For",
+                                        "Cache-Control",
+                                        "X-Request-ID",
+                                        "Origin",
+                                        "Range"};
     struct http_fields f = {0};
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {

@@ -1,4 +1,4 @@
-"""The tour, contrib/demo: it shows what it promises and leaves nothing behind, also at Ctrl-C."""
+"""The tour, contrib/demo: it shows what it promises, and leaves nothing behind."""
 import os
 import pty
 import signal
@@ -49,7 +49,7 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path, moment):
     os.close(theirs)
     said = b""
     while moment.encode() not in said:
-        said += os.read(ours, 4096)             # an error here: the demo ended before that moment
+        said += os.read(ours, 4096)     # an error here: the demo ended before that moment
     os.killpg(demo.pid, signal.SIGINT)          # as a terminal does
     try:
         while os.read(ours, 4096):

@@ -1,0 +1,163 @@
+#include "tests/support/cli_fixture.h"
+#include "tests/support/unit.h"
+
+#include <stdio.h>
+
+static struct cli_fixture fixture;
+
+static int set_up(void **state)
+{
+    (void)state;
+    cli_fixture_open(&fixture);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    cli_fixture_close(&fixture);
+    return 0;
+}
+
+/* A member of the route as the API has it, along a path of names. */
+static json_t *member(const char *id, const char *const *names)
+{
+    static json_t *kept;
+    char path[128];
+    (void)snprintf(path, sizeof(path), "/v1/routes/%s", id);
+    struct api_answer a = api_fixture_ask(&fixture.api, "GET", path, NULL, NULL);
+    assert_int_equal(a.status, 200);
+    json_decref(kept);
+    kept = json_incref(a.doc);
+    api_answer_fini(&a);
+    json_t *at = kept;
+    for (; *names != NULL; names++)
+        at = json_object_get(at, *names);
+    return at;
+}
+
+#define MEMBER(id, ...) member((id), (const char *const[]){__VA_ARGS__, NULL})
+
+static void assert_json(json_t *got, const char *want_text)
+{
+    AUTO(json_decref) json_t *want = json_loads(want_text, JSON_DECODE_ANY, NULL);
+    if (!json_equal(got, want))
+        fail_msg("not %s", want_text);
+}
+
+static void test_empty_list_says_how_to_begin(void **state)
+{
+    (void)state;
+    cli_fixture_ok(&fixture, "route list");
+    assert_true(cli_fixture_said(&fixture, "gatehouse route add"));
+}
+
+static void test_add_understands_short_targets(void **state)
+{
+    (void)state;
+    cli_fixture_ok(&fixture, "route add www.example.org,example.org/app 8080 [::1]:443");
+    assert_true(cli_fixture_said(&fixture, "Target 8080 is read as http://127.0.0.1:8080"));
+    assert_true(cli_fixture_said(&fixture, "gatehouse cert show"));
+    assert_true(cli_fixture_said(&fixture, "tos_agreed=true"));
+    struct api_answer a = api_fixture_ask(&fixture.api, "GET", "/v1/routes", NULL, NULL);
+    const json_t *route = json_array_get(json_object_get(a.doc, "items"), 0);
+    assert_json(json_object_get(route, "hosts"), "[\"www.example.org\",\"example.org\"]");
+    assert_json(json_object_get(route, "path"), "\"/app\"");
+    api_answer_fini(&a);
+}
+
+static void test_add_with_all_flags(void **state)
+{
+    (void)state;
+    cli_fixture_ok(
+        &fixture,
+        "route add a.example https://10.0.0.5:8443 --id r --certificate none "
+        "--https only --strip-prefix --host-header target --max-body 10GiB --verify off "
+        "--server-name in.lan --balance round_robin --retries 3 --connect-timeout 1s "
+        "--response-timeout 2m --idle-timeout 3h --set-header X-A:+b+c "
+        "--set-header X-D:e --remove-header X-F --disabled");
+    assert_json(MEMBER("r", "certificate"), "\"none\"");
+    assert_json(MEMBER("r", "https"), "\"only\"");
+    assert_json(MEMBER("r", "enabled"), "false");
+    assert_json(MEMBER("r", "strip_prefix"), "true");
+    assert_json(MEMBER("r", "host_header"), "\"target\"");
+    assert_json(MEMBER("r", "max_body"), "\"10GiB\"");
+    assert_json(MEMBER("r", "upstream", "tls", "verify"), "\"off\"");
+    assert_json(MEMBER("r", "upstream", "tls", "server_name"), "\"in.lan\"");
+    assert_json(MEMBER("r", "upstream", "retries"), "3");
+    assert_json(MEMBER("r", "upstream", "timeouts"),
+                "{\"connect\":\"1s\",\"response\":\"2m\",\"idle\":\"3h\"}");
+    assert_json(MEMBER("r", "request_headers"),
+                "{\"set\":{\"X-A\":\"b c\",\"X-D\":\"e\"},\"add\":{},\"remove\":[\"X-F\"]}");
+    assert_true(cli_fixture_said(&fixture, "stored, disabled"));
+}
+
+static void test_a_pin_says_how_to_verify(void **state)
+{
+    (void)state;
+    cli_fixture_ok(&fixture,
+                   "route add a.example https://10.0.0.5 --id r --certificate none --pin "
+                   "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+    assert_json(MEMBER("r", "upstream", "tls", "verify"), "\"pin\"");
+    assert_int_equal(json_array_size(MEMBER("r", "upstream", "tls", "pin_sha256")), 1);
+}
+
+static void test_every_complaint_is_shown(void **state)
+{
+    (void)state;
+    assert_int_equal(cli_fixture_run(&fixture, "route add a.example ftp://x --https maybe"), 1);
+    assert_true(cli_fixture_complained(&fixture, "2 things are wrong"));
+    assert_true(cli_fixture_complained(&fixture, "/https: "));
+    assert_true(cli_fixture_complained(&fixture, "/upstream/targets/0/url: "));
+}
+
+static void test_set(void **state)
+{
+    (void)state;
+    cli_fixture_ok(&fixture, "route add a.example 8080 --id r --certificate none");
+    cli_fixture_ok(&fixture, "route set r upstream.timeouts.idle=10m hosts=a.example,b.example "
+                             "upstream.targets=9000,unix:/run/x.sock enabled=false");
+    assert_true(cli_fixture_said(&fixture, "revision 2"));
+    assert_json(MEMBER("r", "upstream", "timeouts", "idle"), "\"10m\"");
+    assert_json(MEMBER("r", "hosts"), "[\"a.example\",\"b.example\"]");
+    assert_json(MEMBER("r", "enabled"), "false");
+    assert_int_equal(json_array_size(MEMBER("r", "upstream", "targets")), 2);
+}
+
+static void test_list_and_show(void **state)
+{
+    (void)state;
+    cli_fixture_ok(&fixture, "route add b\xc3\xbc"
+                             "cher.example 8080 --id r --certificate none --set-header X-A:+b");
+    cli_fixture_ok(&fixture, "route list");
+    assert_true(cli_fixture_said(&fixture, "b\xc3\xbc"
+                                           "cher.example"));
+    cli_fixture_ok(&fixture, "route show r");
+    assert_true(cli_fixture_said(&fixture, "set X-A: b"));
+    cli_fixture_ok(&fixture, "route list --json");
+    AUTO(json_decref) json_t *doc = json_loads(fixture.out, 0, NULL);
+    assert_int_equal(json_array_size(json_object_get(doc, "items")), 1);
+}
+
+static void test_rm(void **state)
+{
+    (void)state;
+    cli_fixture_ok(&fixture, "route add a.example 8080 --id r --certificate none");
+    cli_fixture_ok(&fixture, "route rm r");
+    assert_int_equal(cli_fixture_run(&fixture, "route rm r"), 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_empty_list_says_how_to_begin, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_add_understands_short_targets, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_add_with_all_flags, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_pin_says_how_to_verify, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_every_complaint_is_shown, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_set, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_list_and_show, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_rm, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

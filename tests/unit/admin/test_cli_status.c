@@ -1,0 +1,85 @@
+#include "tests/support/cli_fixture.h"
+#include "tests/support/unit.h"
+
+#include <stdio.h>
+
+static struct cli_fixture fixture;
+
+static int set_up(void **state)
+{
+    (void)state;
+    cli_fixture_open(&fixture);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    cli_fixture_close(&fixture);
+    return 0;
+}
+
+static void test_nothing_yet(void **state)
+{
+    (void)state;
+    cli_fixture_ok(&fixture, "status");
+    assert_true(cli_fixture_said(&fixture, "serving"));
+    assert_true(cli_fixture_said(&fixture, "0 routes, 0 certificates, 0 tokens"));
+    assert_true(cli_fixture_said(&fixture, "127.0.0.1:8080"));
+    assert_true(cli_fixture_said(&fixture, "gatehouse route add"));
+    fixture.api.is_ready = false;
+    cli_fixture_ok(&fixture, "status");
+    assert_true(cli_fixture_said(&fixture, "NOT READY"));
+}
+
+static void test_one_route(void **state)
+{
+    (void)state;
+    cli_fixture_ok(&fixture, "route add a.example 8080 --id r");
+    cli_fixture_ok(&fixture, "status");
+    assert_true(cli_fixture_said(&fixture, "1 route, 1 certificate, 0 tokens"));
+    assert_true(cli_fixture_said(&fixture, "degraded"));
+    assert_true(cli_fixture_said(&fixture, "unknown"));
+    assert_true(cli_fixture_said(&fixture, "r: certificate \"a.example\" is pending"));
+    cli_fixture_ok(&fixture, "status --json");
+    AUTO(json_decref) json_t *doc = json_loads(fixture.out, 0, NULL);
+    assert_int_equal(json_array_size(json_object_get(doc, "routes")), 1);
+}
+
+static void test_many_routes_stay_one_screen(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 30; i++) {
+        char line[96];
+        (void)snprintf(line, sizeof(line), "route add h%d.example 8080 --certificate none", i);
+        cli_fixture_ok(&fixture, line);
+    }
+    cli_fixture_ok(&fixture, "status");
+    assert_true(cli_fixture_said(&fixture, "30 more routes"));
+    assert_false(cli_fixture_said(&fixture, "h7.example"));
+}
+
+static void test_colours_only_on_a_terminal_that_wants_them(void **state)
+{
+    (void)state;
+    static const char *const variables[] = {"NO_COLOR", "1", NULL};
+    cli_fixture_ok(&fixture, "route add a.example 8080 --id r --certificate none");
+    fixture.is_terminal = true;
+    cli_fixture_ok(&fixture, "status");
+    assert_true(cli_fixture_said(&fixture, "\033["));
+    fixture.variables = variables;
+    cli_fixture_ok(&fixture, "status");
+    assert_false(cli_fixture_said(&fixture, "\033["));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_nothing_yet, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_one_route, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_many_routes_stay_one_screen, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_colours_only_on_a_terminal_that_wants_them, set_up,
+                                        tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

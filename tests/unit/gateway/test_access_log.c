@@ -1,0 +1,191 @@
+#include "gateway/access_log.h"
+#include "tests/support/asserts.h"
+#include "tests/support/fake_clock.h"
+
+#include "gateway/base/json.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+static struct fake_clock fake;
+static char text[256 * 1024];
+
+static int set_up(void **state)
+{
+    (void)state;
+    fake_clock_use(&fake, 1795456320);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    fake_clock_restore();
+    return 0;
+}
+
+/* What count lines become on the access channel. */
+static struct str write_lines(enum access_format format, const struct access_line *lines,
+                              size_t count)
+{
+    int file = memfd_create("access", MFD_CLOEXEC);
+    int fds[LOG_CHANNEL_COUNT] = {[LOG_CHANNEL_EVENTS] = -1, [LOG_CHANNEL_ACCESS] = dup(file)};
+    struct log_writer *writer;
+    assert_ok(log_writer_new(fds, &writer));
+    struct access_log *log = access_log_new(writer, LOG_CHANNEL_ACCESS, format);
+    assert_true(access_log_is_on(log));
+    for (size_t i = 0; i < count; i++)
+        access_log_write(log, &lines[i]);
+    access_log_free(log);
+    log_writer_free(writer);
+    ssize_t len = pread(file, text, sizeof(text), 0);
+    assert_true(len >= 0);
+    (void)close(file);
+    return str_make(text, (size_t)len);
+}
+
+static const struct access_line full = {
+    .client = STR_LIT("192.0.2.1"),
+    .method = STR_LIT("GET"),
+    .host = STR_LIT("cloud.example.org"),
+    .path = STR_LIT("/x?y"),
+    .version = "1.1",
+    .is_tls = true,
+    .status = 200,
+    .in_bytes = 1,
+    .out_bytes = UINT64_MAX,
+    .total_us = 800,
+    .connect_us = 300,
+    .first_byte_us = 700,
+    .route = STR_LIT("cloud"),
+    .target = STR_LIT("http://127.0.0.1:80"),
+    .tries = 2,
+    .ended_by = ENDED_DONE,
+    .request_id = STR_LIT("0123456789abcdef"),
+};
+
+static void a_json_line_tells_all(void **state)
+{
+    (void)state;
+    assert_str(write_lines(ACCESS_JSON, &full, 1),
+               "{\"time\":\"2026-11-23T17:52:00.000Z\",\"client\":\"192.0.2.1\","
+               "\"scheme\":\"https\",\"method\":\"GET\",\"host\":\"cloud.example.org\","
+               "\"path\":\"/x?y\",\"version\":\"1.1\",\"status\":200,\"in_bytes\":1,"
+               "\"out_bytes\":18446744073709551615,\"total_us\":800,\"connect_us\":300,"
+               "\"first_byte_us\":700,\"tries\":2,\"route\":\"cloud\","
+               "\"target\":\"http://127.0.0.1:80\",\"ended_by\":\"done\","
+               "\"request_id\":\"0123456789abcdef\"}\n");
+}
+
+static void people_get_a_short_line(void **state)
+{
+    (void)state;
+    struct access_line line = full;
+    line.out_bytes = 1234;
+    assert_str(write_lines(ACCESS_HUMAN, &line, 1),
+               "17:52:00.000 192.0.2.1 GET https://cloud.example.org/x?y 200 1234 B 0.8 ms"
+               " -> http://127.0.0.1:80\n");
+}
+
+static void what_is_not_known_is_left_out(void **state)
+{
+    (void)state;
+    struct access_line line = {.client = STR("192.0.2.1"),
+                               .version = "1.1",
+                               .status = 400,
+                               .error = fail(ERR_BAD_REQUEST, 0),
+                               .ended_by = ENDED_BY_CLIENT,
+                               .request_id = STR("1")};
+    assert_str(write_lines(ACCESS_JSON, &line, 1),
+               "{\"time\":\"2026-11-23T17:52:00.000Z\",\"client\":\"192.0.2.1\","
+               "\"scheme\":\"http\",\"version\":\"1.1\",\"status\":400,\"in_bytes\":0,"
+               "\"out_bytes\":0,\"total_us\":0,\"ended_by\":\"client\","
+               "\"error\":\"bad_request\",\"request_id\":\"1\"}\n");
+    assert_str(write_lines(ACCESS_HUMAN, &line, 1),
+               "17:52:00.000 192.0.2.1 - http:// 400 0 B 0.0 ms !bad_request\n");
+}
+
+static const struct {
+    const char *name;
+    struct str path;
+    const char *want;
+} escapes[] = {
+    {"a quote ends no string",    STR_LIT("/\",\"status\":200,\"x\":\""),
+     "/\\u0022,\\u0022status\\u0022:200,\\u0022x\\u0022:\\u0022"                                    },
+    {"a backslash",               STR_LIT("/\\n"),                        "/\\u005cn"               },
+    {"a line break ends no line", STR_LIT("/\r\n{}\n"),                   "/\\u000d\\u000a{}\\u000a"},
+    {"an escape of a terminal",   STR_LIT("/\033[31m\x7f"),               "/\\u001b[31m\\u007f"     },
+    {"bytes beyond ASCII",        STR_LIT("/\xff\xc3\xa9"),               "/\\u00ff\\u00c3\\u00a9"  },
+    {"a NUL",                     STR_LIT("/\0x"),                        "/\\u0000x"               },
+};
+
+static void foreign_bytes_are_escaped_in_both_forms(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(escapes); i++) {
+        struct access_line line = full;
+        line.path = escapes[i].path;
+        for (int format = ACCESS_HUMAN; format <= ACCESS_JSON; format++) {
+            struct str got = write_lines((enum access_format)format, &line, 1);
+            if (memmem(got.p, got.len, escapes[i].want, strlen(escapes[i].want)) == NULL)
+                assert_row_str(escapes[i].name, got, escapes[i].want);
+            assert_row(escapes[i].name, str_index(got, '\n') == got.len - 1);
+        }
+    }
+}
+
+/* Every text as long as it can be, of bytes that grow when escaped: the line is cut, and still
+ * one JSON document on one line. */
+static void the_longest_line_is_still_one_document(void **state)
+{
+    (void)state;
+    static char big[64 * 1024];
+    static const char fillers[] = {'a', '"', '\n', '\xff'};
+    for (size_t f = 0; f < ARRAY_LEN(fillers); f++) {
+        memset(big, fillers[f], sizeof(big));
+        struct str huge = str_make(big, sizeof(big));
+        struct access_line line = full;
+        line.client = line.method = line.host = line.path = line.route = line.target =
+            line.request_id = huge;
+        line.status = 4294967295u;
+        line.out_bytes = line.in_bytes = line.total_us = INT64_MAX; /* the most of jansson */
+        line.connect_us = line.first_byte_us = INT64_MAX;
+        line.error = fail(ERR_TARGET_CONNECT_TIMEOUT, 0);
+        struct access_line both[2] = {line, line};
+        struct str rest = write_lines(ACCESS_JSON, both, 2), one;
+        for (size_t i = 0; i < 2; i++) {
+            AUTO(json_decref) json_t *doc = NULL;
+            assert_true(str_split(rest, '\n', &one, &rest));
+            assert_ok(json_read(one, &doc));
+            assert_str(json_str(json_object_get(doc, "error")), "target_connect_timeout");
+        }
+        assert_true(str_is_empty(rest));
+        rest = write_lines(ACCESS_HUMAN, both, 2);
+        assert_true(str_split(rest, '\n', &one, &rest));
+        assert_int_equal(rest.len, one.len + 1);
+    }
+}
+
+static void without_a_writer_the_log_is_off(void **state)
+{
+    (void)state;
+    struct access_log *log = access_log_new(NULL, 0, ACCESS_JSON);
+    assert_false(access_log_is_on(log));
+    access_log_free(log);
+    mem_fault_arm(1);
+    assert_null(access_log_new(NULL, 0, ACCESS_JSON));
+    mem_fault_arm(0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_json_line_tells_all),
+        cmocka_unit_test(people_get_a_short_line),
+        cmocka_unit_test(what_is_not_known_is_left_out),
+        cmocka_unit_test(foreign_bytes_are_escaped_in_both_forms),
+        cmocka_unit_test(the_longest_line_is_still_one_document),
+        cmocka_unit_test(without_a_writer_the_log_is_off),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -1,0 +1,262 @@
+#include "store/route_build.h"
+#include "tests/support/temp_store.h"
+#include "tests/support/unit.h"
+
+#include "gateway/base/units.h"
+
+#define UP    "'upstream': {'targets': [{'url': 'http://a'}]}"
+#define HEX64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static struct err build(const char *body, const struct route *previous, struct invalid *inv,
+                        struct route **ret_route)
+{
+    struct trust trust = {.system = NULL};
+    struct route_origin origin = {.trust = &trust, .previous = previous};
+    struct json_path path = {.len = 0};
+    AUTO(json_decref) json_t *json = temp_json(body);
+    struct err e = route_build(&origin, json, &path, inv, ret_route);
+    trust_fini(&trust);
+    return e;
+}
+
+static struct route *must_build(const char *body, const struct route *previous)
+{
+    struct route *r = NULL;
+    struct invalid inv;
+    invalid_init(&inv);
+    if (failed(build(body, previous, &inv, &r)))
+        fail_msg("%s: %.*s %.*s", body, STR_ARG(inv.entries[0].field),
+                 STR_ARG(inv.entries[0].message));
+    invalid_fini(&inv);
+    return r;
+}
+
+static const char contract[] =
+    "{'hosts': ['cloud.example.org'], 'path': '/', 'enabled': true, 'certificate': 'auto',"
+    " 'https': 'redirect', 'strip_prefix': false, 'host_header': 'preserve',"
+    " 'request_headers': {'set': {}, 'add': {}, 'remove': []},"
+    " 'response_headers': {'set': {}, 'add': {}, 'remove': []}, 'max_body': 'unlimited',"
+    " 'upstream': {"
+    "  'targets': [{'url': 'https://[fd00::10]:443', 'weight': 1, 'backup': false,"
+    "               'drain': false}],"
+    "  'balance': 'round_robin', 'protocol': 'auto', 'proxy_protocol': 'off',"
+    "  'tls': {'verify': 'system', 'ca': null, 'pin_sha256': [], 'server_name': null,"
+    "          'certificate': null},"
+    "  'health': {'path': null, 'interval': '10s', 'timeout': '2s', 'healthy_after': 2,"
+    "             'unhealthy_after': 3, 'expect': '2xx,3xx'},"
+    "  'sticky': null, 'retries': 2,"
+    "  'timeouts': {'connect': '5s', 'response': '1h', 'idle': '1h'}}}";
+
+static void what_is_left_out_is_as_the_contract_says(void **state)
+{
+    (void)state;
+    struct route *r =
+        must_build("{'hosts': ['Cloud.Example.org'],"
+                   " 'upstream': {'targets': [{'url': 'https://[fd00::10]:443'}]}}",
+                   NULL);
+    AUTO(json_decref) json_t *want = temp_json(contract);
+    AUTO(json_decref) json_t *got = shape_write(route_shape, r);
+    assert_true(json_equal(got, want));
+    assert_true(str_eq(r->managed_names, STR("cloud.example.org")));
+    const struct target *t = upstream_targets(&r->upstream);
+    assert_true(t->scheme == TARGET_HTTPS && t->host_kind == TARGET_HOST_IPV6 &&
+                t->port == 443);
+    assert_non_null(t->live);
+    assert_non_null(r->upstream.tls.trust);
+    assert_true(r->max_body_bytes == UNITS_UNLIMITED);
+    route_unref(r);
+}
+
+static void printing_and_reading_is_a_circle(void **state)
+{
+    (void)state;
+    struct route *r = must_build(
+        "{'hosts': ['b\xc3\xbc"
+        "cher.example', '*.x.org', '*'], 'path': '/a/', 'certificate': 'none',"
+        " 'https': 'optional', 'strip_prefix': true, 'host_header': 'target',"
+        " 'request_headers': {'set': {'X-A': '1'}, 'add': {'X-B': '2'}, 'remove': ['X-C']},"
+        " 'max_body': '10MiB', 'enabled': false, 'id': 'ignored here', 'revision': 77,"
+        " 'created_at': 'x', 'updated_at': 'y', 'hosts_unicode': [],"
+        " 'upstream': {'targets': [{'url': 'unix:/run/a.sock', 'weight': 5, 'backup': true},"
+        "                          {'url': 'https://b', 'drain': true}],"
+        "  'tls': {'verify': 'pin', 'pin_sha256': ['" HEX64 "'], 'server_name': 'x.internal'},"
+        "  'retries': 0, 'timeouts': {'connect': '250ms'}}}",
+        NULL);
+    r->object.id = STR("x");
+    AUTO(json_decref) json_t *printed = route_to_json(r);
+    AUTO(json_decref) json_t *want = shape_write(route_shape, r);
+    assert_string_equal(json_string_value(json_array_get(json_object_get(printed, "hosts"), 0)),
+                        "xn--bcher-kva.example");
+    assert_int_equal(json_array_size(json_object_get(printed, "hosts_unicode")), 3);
+    struct trust trust = {.system = NULL};
+    struct route_origin origin = {.trust = &trust};
+    struct json_path path = {.len = 0};
+    struct invalid inv;
+    struct route *again;
+    invalid_init(&inv);
+    assert_false(failed(route_build(&origin, printed, &path, &inv, &again)));
+    AUTO(json_decref) json_t *got = shape_write(route_shape, again);
+    assert_true(json_equal(got, want));
+    assert_true(again->upstream.tls.pin_digests[0][1] == 0x23);
+    assert_null(again->upstream.tls.trust);
+    assert_true(str_is_empty(again->managed_names));
+    trust_fini(&trust);
+    route_unref(again);
+    route_unref(r);
+}
+
+/* clang-format off */
+static const struct {
+    const char *name, *body, *field, *words;
+} bad[] = {
+    {"no hosts", "{" UP "}", "/hosts", "required"},
+    {"empty hosts", "{'hosts': [], " UP "}", "/hosts", "at least 1 entry"},
+    {"no upstream", "{'hosts': ['a.org']}", "/upstream", "required"},
+    {"no targets", "{'hosts': ['a.org'], 'upstream': {}}", "/upstream/targets", "required"},
+    {"empty targets", "{'hosts': ['a.org'], 'upstream': {'targets': []}}", "/upstream/targets",
+     "at least 1 entry"},
+    {"host twice", "{'hosts': ['a.org', 'b.org', 'A.org'], " UP "}", "/hosts/2", "twice"},
+    {"host twice in two scripts",
+     "{'hosts': ['b\xc3\xbc"
+     "cher.example', 'xn--bcher-kva.example'], " UP "}",
+     "/hosts/1", "twice"},
+    {"automatic wildcard", "{'hosts': ['*.a.org'], " UP "}", "/hosts/0", "HTTP-01"},
+    {"automatic underscore", "{'hosts': ['a_b.org'], " UP "}", "/hosts/0", "underscore"},
+    {"a bad id of a certificate", "{'hosts': ['a.org'], 'certificate': 'A B', " UP "}",
+     "/certificate", "no id"},
+    {"unknown https", "{'hosts': ['a.org'], 'https': 'always', " UP "}", "/https",
+     "\"redirect\""},
+    {"header with a line end",
+     "{'hosts': ['a.org'], 'request_headers': {'set': {'X': 'a\\r\\nb'}}, " UP "}",
+     "/request_headers/set/X", "line ends"},
+    {"header of the connection",
+     "{'hosts': ['a.org'], 'response_headers': {'remove': ['Connection']}, " UP "}",
+     "/response_headers/remove/0", "gateway alone"},
+    {"header twice",
+     "{'hosts': ['a.org'], 'request_headers': {'set': {'X-a': '', 'x-A': ''}}, " UP "}",
+     "/request_headers/set/x-A", "same header"},
+    {"weight 0",
+     "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'http://a', 'weight': 0}]}}",
+     "/upstream/targets/0/weight", "from 1"},
+    {"h2c", "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'h2c://a'}]}}",
+     "/upstream/targets/0/url", "not available yet"},
+    {"pins missing",
+     "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'https://a'}], 'tls': {'verify': "
+     "'pin'}}}",
+     "/upstream/tls/pin_sha256", "at least one pin"},
+    {"ca missing",
+     "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'https://a'}], 'tls': {'verify': "
+     "'ca'}}}",
+     "/upstream/tls/ca", "needs PEM"},
+    {"ca that is none",
+     "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'https://a'}],"
+     " 'tls': {'verify': 'ca', 'ca': '<html>'}}}",
+     "/upstream/tls/ca", "BEGIN CERTIFICATE"},
+    {"ca that is none, though not used",
+     "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'https://a'}], 'tls': {'ca': "
+     "'x'}}}",
+     "/upstream/tls/ca", "BEGIN CERTIFICATE"},
+    {"balance",
+     "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'http://a'}], 'balance': "
+     "'hash_ip'}}",
+     "/upstream/balance", "not available yet"},
+    {"health",
+     "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'http://a'}], 'health': {'path': "
+     "'/'}}}",
+     "/upstream/health/path", "not available yet"},
+    {"sticky",
+     "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'http://a'}], 'sticky': {'cookie': "
+     "'x'}}}",
+     "/upstream/sticky", "not available yet"},
+    {"PROXY",
+     "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'http://a'}], 'proxy_protocol': "
+     "'v2'}}",
+     "/upstream/proxy_protocol", "not available yet"},
+    {"HTTP/2",
+     "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'http://a'}], 'protocol': '2'}}",
+     "/upstream/protocol", "not available yet"},
+    {"client certificate",
+     "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'http://a'}], 'tls': "
+     "{'certificate': 'x'}}}",
+     "/upstream/tls/certificate", "not available yet"},
+    {"rules are checked although fields are wrong", "{'hosts': ['*.a.org'], 'x': 1, " UP "}",
+     "/hosts/0", "HTTP-01"},
+    {"no object", "[]", "", "must be an object"},
+    {"upstream is a list", "{'hosts': ['a.org'], 'upstream': []}", "/upstream",
+     "must be an object"},
+};
+/* clang-format on */
+
+static void bad_routes_are_refused_with_words(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        struct route *r = NULL;
+        struct invalid inv;
+        invalid_init(&inv);
+        struct err e = build(bad[i].body, NULL, &inv, &r);
+        if (!err_is(e, ERR_INVALID) || !temp_says(&inv, bad[i].field, bad[i].words))
+            fail_msg("%s: %s %.*s %.*s", bad[i].name, err_name(e),
+                     STR_ARG(inv.kept_count ? inv.entries[0].field : STR("-")),
+                     STR_ARG(inv.kept_count ? inv.entries[0].message : STR("-")));
+        assert_null(r);
+        invalid_fini(&inv);
+    }
+}
+
+/* clang-format off */
+static const struct {
+    const char *name, *body, *names;
+} managed[] = {
+    {"sorted", "{'hosts': ['b.org', 'a.org'], " UP "}", "a.org\nb.org"},
+    {"addresses and the catch-all need none",
+     "{'hosts': ['*', '192.0.2.1', '::1', 'b.org'], " UP "}", "b.org"},
+    {"nothing to prove", "{'hosts': ['*'], " UP "}", ""},
+    {"disabled", "{'hosts': ['a.org'], 'enabled': false, " UP "}", ""},
+    {"named certificate", "{'hosts': ['a.org'], 'certificate': 'x', " UP "}", ""},
+};
+/* clang-format on */
+
+static void the_names_to_prove_are_known(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(managed); i++) {
+        struct route *r = must_build(managed[i].body, NULL);
+        if (!str_eq(r->managed_names, str_from(managed[i].names)))
+            fail_msg("%s: %.*s", managed[i].name, STR_ARG(r->managed_names));
+        route_unref(r);
+    }
+}
+
+static void live_cells_follow_their_url(void **state)
+{
+    (void)state;
+    struct route *old = must_build("{'hosts': ['a.org'], 'upstream': {'targets': ["
+                                   "{'url': 'http://one'}, {'url': 'http://two'}]}}",
+                                   NULL);
+    atomic_store(&upstream_targets(&old->upstream)[1].live->requests, 42);
+    struct route *r = must_build("{'hosts': ['a.org'], 'upstream': {'targets': ["
+                                 "{'url': 'http://TWO/'}, {'url': 'http://three'}]}}",
+                                 old);
+    assert_ptr_equal(upstream_targets(&r->upstream)[0].live,
+                     upstream_targets(&old->upstream)[1].live);
+    assert_ptr_not_equal(upstream_targets(&r->upstream)[1].live,
+                         upstream_targets(&old->upstream)[0].live);
+    route_unref(old);
+    assert_int_equal(atomic_load(&upstream_targets(&r->upstream)[0].live->requests), 42);
+    route_unref(r);
+}
+
+int main(void)
+{
+    /* clang-format off */
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_left_out_is_as_the_contract_says),
+        cmocka_unit_test(printing_and_reading_is_a_circle),
+        cmocka_unit_test(bad_routes_are_refused_with_words),
+        cmocka_unit_test(the_names_to_prove_are_known),
+        cmocka_unit_test(live_cells_follow_their_url),
+    };
+    /* clang-format on */
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
