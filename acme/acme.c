@@ -40,6 +40,7 @@ struct acme {
     bool are_settings_new; /* the next scan lets failed certificates try again */
     int64_t scan_at;       /* the next certificate is due */
     uint64_t wake_ms;      /* the next order is due */
+    uint64_t hold_seen_ms; /* end of the hold that the certificates show */
 };
 
 static struct fetch *transport(struct acme *a)
@@ -59,9 +60,12 @@ static void scan_by(struct acme *a, int64_t at)
         a->scan_at = at;
 }
 
-static bool is_held(const struct acme *a)
+/* The CA has just turned out to be unreachable: what is due now is put off, once.  What an
+ * administrator asks for afterwards is tried all the same. */
+static bool is_hold_new(const struct acme *a)
 {
-    return ca_held_until_ms(a->ca) > clock_mono_ms();
+    uint64_t until_ms = ca_held_until_ms(a->ca);
+    return until_ms > clock_mono_ms() && until_ms != a->hold_seen_ms;
 }
 
 /* ---- notes: next actions written without an order, all of one scan in one transaction ---- */
@@ -207,7 +211,7 @@ static void begin_order(struct scan *scan, const struct cert *c)
         note_blocked(scan, c, &why);
         return;
     }
-    if (is_held(a)) {
+    if (is_hold_new(a)) {
         note_held(scan, c);
         return;
     }
@@ -222,6 +226,17 @@ static void begin_order(struct scan *scan, const struct cert *c)
         add_order(a, o);
 }
 
+/* A certificate that is being ordered. */
+static void look_at_order(struct scan *scan, const struct cert *c, const struct order *o)
+{
+    if (!order_is_parked(o))
+        return;
+    if (c->next.at <= scan->now_at && is_hold_new(scan->acme))
+        note_held(scan, c);
+    else
+        scan_by(scan->acme, c->next.at);
+}
+
 static void look_at(struct scan *scan, const struct cert *c)
 {
     struct acme *a = scan->acme;
@@ -231,8 +246,7 @@ static void look_at(struct scan *scan, const struct cert *c)
     }
     const struct order *o = map_find(a->orders_by_cert, c->object.id);
     if (o != NULL) {
-        if (order_is_parked(o))
-            scan_by(a, c->next.at);
+        look_at_order(scan, c, o);
         return;
     }
     int64_t at;
@@ -279,6 +293,7 @@ static void scan_certificates(struct acme *a)
         return;
     }
     a->are_settings_new = false;
+    a->hold_seen_ms = ca_held_until_ms(a->ca);
 }
 
 /* ---- orders run ---- */
@@ -298,24 +313,31 @@ static void drop(struct acme *a, struct order *o)
     a->needs_scan = true;
 }
 
-/* The next scan says in the certificate what it waits for. */
-static void forget(struct acme *a, struct order *o)
+/* True if it is time. */
+static bool is_due(const struct order *o, const struct cert *c)
 {
-    remove_order(a, o);
-    a->needs_scan = true;
+    return order_is_parked(o) ? c->next.at <= clock_now_at()
+                              : order_due_ms(o) <= clock_mono_ms();
 }
 
-/* True if it is time. */
-static bool is_due(struct acme *a, const struct order *o, const struct cert *c)
+/* It will run later. */
+static void keep_order(struct acme *a, const struct order *o)
 {
-    if (is_held(a)) {
-        wake_by(a, ca_held_until_ms(a->ca));
-        return false;
-    }
     if (order_is_parked(o))
-        return c->next.at <= clock_now_at();
+        return; /* the scan has seen when */
+    a->running_count++;
     wake_by(a, order_due_ms(o));
-    return order_due_ms(o) <= clock_mono_ms();
+}
+
+/* The scan that follows says in the certificate what it waits for. */
+static void put_off(struct acme *a, struct order *o)
+{
+    a->needs_scan = true;
+    order_delay(o, ca_held_until_ms(a->ca));
+    if (order_is_begun(o))
+        keep_order(a, o);
+    else
+        remove_order(a, o);
 }
 
 static void run_order(struct acme *a, struct order *o)
@@ -323,8 +345,7 @@ static void run_order(struct acme *a, struct order *o)
     enum order_outcome outcome = order_run(o, a->ca);
     switch (outcome) {
     case ORDER_RUNS:
-        a->running_count++;
-        wake_by(a, order_due_ms(o));
+        keep_order(a, o);
         return;
     case ORDER_PARKED:
         break;
@@ -335,6 +356,19 @@ static void run_order(struct acme *a, struct order *o)
     a->needs_scan = true;
 }
 
+static void look_after(struct acme *a, struct order *o)
+{
+    const struct cert *c = snapshot_cert_find(a->snapshot, order_cert_id(o));
+    if (!is_wanted(a, o, c))
+        drop(a, o);
+    else if (is_hold_new(a))
+        put_off(a, o);
+    else if (is_due(o, c))
+        run_order(a, o);
+    else
+        keep_order(a, o);
+}
+
 static void run_orders(struct acme *a)
 {
     a->wake_ms = UINT64_MAX;
@@ -343,19 +377,9 @@ static void run_orders(struct acme *a)
     list_init(&todo);
     list_splice_back(&todo, &a->orders);
     for (struct list_node *n; (n = list_pop_front(&todo)) != NULL;) {
-        struct order *o = order_of_link(n);
         list_push_back(&a->orders, n);
-        const struct cert *c = snapshot_cert_find(a->snapshot, order_cert_id(o));
-        if (atomic_load(&a->is_stopping))
-            continue;
-        if (!is_wanted(a, o, c))
-            drop(a, o);
-        else if (is_held(a) && !order_is_begun(o))
-            forget(a, o);
-        else if (is_due(a, o, c))
-            run_order(a, o);
-        else
-            a->running_count += !order_is_parked(o);
+        if (!atomic_load(&a->is_stopping))
+            look_after(a, order_of_link(n));
     }
 }
 

@@ -427,6 +427,12 @@ enum order_outcome order_run(struct order *o, struct ca *ca)
     }
 }
 
+void order_delay(struct order *o, uint64_t until_ms)
+{
+    if (o->due_ms < until_ms)
+        o->due_ms = until_ms;
+}
+
 /* ---- questions ---- */
 
 struct str order_cert_id(const struct order *o)

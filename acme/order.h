@@ -43,6 +43,9 @@ enum order_outcome {
 };
 enum order_outcome order_run(struct order *o, struct ca *ca);
 
+/* Not before until_ms. */
+void order_delay(struct order *o, uint64_t until_ms);
+
 struct str order_cert_id(const struct order *o);
 uint64_t order_due_ms(const struct order *o);
 bool order_is_parked(const struct order *o);

@@ -22,7 +22,7 @@
 #define POLL_STEP_MS  1000  /* each look without Retry-After waits this much longer ... */
 #define POLL_MAX_MS   10000 /* ... up to this */
 
-/* ---- helpers ---- */
+/* ---- what steps share ---- */
 
 static struct err say(struct order *o, const struct err_kind *kind, struct str words)
 {

@@ -229,6 +229,7 @@ static enum MHD_Result end_request(struct MHD_Connection *connection, struct adm
     return send_reply(connection, x);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the parameters are libmicrohttpd's. */
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection,
                                   const char *path, const char *method, const char *version,
                                   const char *data, size_t *data_len, void **state)

@@ -2,6 +2,8 @@
 
 #include "gateway/base/limits.h"
 
+#include <assert.h>
+
 void admin_reply_init(struct admin_reply *r)
 {
     *r = (struct admin_reply){.status = 500};
@@ -67,6 +69,7 @@ struct err admin_reply_item(struct admin_reply *r, json_t *item)
     if (owned == NULL)
         return fail(ERR_MEMORY, 0);
     struct str so_far = buf_view(&r->body);
+    assert(so_far.len > 0); /* admin_reply_items_begin was called */
     if (so_far.p[so_far.len - 1] != '[')
         TRY(buf_append(&r->body, STR(",")));
     return json_write(owned, &r->body);

@@ -1,6 +1,5 @@
 #include "admin/api_resource.h"
 #include "admin/body.h"
-#include "admin/precondition.h"
 
 #include "gateway/base/clock.h"
 
@@ -80,6 +79,23 @@ struct err api_certs_put(struct api_call *call)
     return api_resource_put(call, &certs, call->id);
 }
 
+/* Only the pair can be written, and only as a pair: a patch of nothing changes nothing. */
+struct err api_certs_patch(struct api_call *call)
+{
+    AUTO(json_decref) json_t *patch = NULL;
+    TRY(body_json(call->request, &call->detail, &patch));
+    AUTO(store_rollback) struct tx *tx = NULL;
+    TRY(store_begin(call->api->store, &tx));
+    uint64_t revision = revision_of(tx_view(tx), call->id);
+    if (revision == 0)
+        return api_resource_missing(call, &certs, call->id);
+    TRY(api_resource_check(call, &certs, revision));
+    struct str id = call->id;
+    if (!json_is_object(patch) || json_object_size(patch) > 0)
+        TRY(import_cert(call, tx, call->id, patch, &id));
+    return api_resource_finish(call, &certs, &tx, id, 200);
+}
+
 struct err api_certs_delete(struct api_call *call)
 {
     return api_resource_delete(call, &certs, call->id);
@@ -123,8 +139,7 @@ struct err api_certs_renew(struct api_call *call)
     const struct cert *c = snapshot_cert_find(tx_view(tx), call->id);
     if (c == NULL)
         return api_resource_missing(call, &certs, call->id);
-    struct str etag = admin_reply_etag(call->request->arena, c->object.revision);
-    TRY(precondition_check(call->request, etag));
+    TRY(api_resource_check(call, &certs, c->object.revision));
     if (c->source != CERT_ACME) {
         call->detail =
             arena_fmt(call->request->arena,

@@ -42,8 +42,8 @@ struct err api_resource_show(struct api_call *call, const struct api_resource *r
 
 /* Compares what the caller believes with what the transaction sees: nothing can come
  * between. */
-static struct err check_precondition(struct api_call *call, const struct api_resource *r,
-                                     uint64_t revision)
+struct err api_resource_check(struct api_call *call, const struct api_resource *r,
+                              uint64_t revision)
 {
     struct str etag;
     TRY(make_etag(call, revision, &etag));
@@ -98,7 +98,7 @@ struct err api_resource_create(struct api_call *call, const struct api_resource 
                                  r->noun, STR_ARG(id));
         return fail(ERR_CONFLICT, 0);
     }
-    TRY(check_precondition(call, r, 0));
+    TRY(api_resource_check(call, r, 0));
     return api_resource_finish(call, r, &tx, id, 201);
 }
 
@@ -109,7 +109,7 @@ struct err api_resource_put(struct api_call *call, const struct api_resource *r,
     AUTO(store_rollback) struct tx *tx = NULL;
     TRY(store_begin(call->api->store, &tx));
     uint64_t before = r->revision(tx_view(tx), id);
-    TRY(check_precondition(call, r, before));
+    TRY(api_resource_check(call, r, before));
     struct str put_id;
     TRY(r->put(call, tx, id, doc, &put_id));
     return api_resource_finish(call, r, &tx, put_id, before == 0 ? 201 : 200);
@@ -125,7 +125,7 @@ struct err api_resource_patch(struct api_call *call, const struct api_resource *
     uint64_t before = r->revision(tx_view(tx), id);
     if (before == 0)
         return api_resource_missing(call, r, id);
-    TRY(check_precondition(call, r, before));
+    TRY(api_resource_check(call, r, before));
     AUTO(json_decref) json_t *now = NULL;
     TRY(r->show(tx_view(tx), id, &now));
     AUTO(json_decref) json_t *merged = merge_patch(now, patch);
@@ -144,7 +144,7 @@ struct err api_resource_delete(struct api_call *call, const struct api_resource 
     uint64_t before = r->revision(tx_view(tx), id);
     if (before == 0)
         return api_resource_missing(call, r, id);
-    TRY(check_precondition(call, r, before));
+    TRY(api_resource_check(call, r, before));
     TRY(r->remove(call, tx, id));
     TRY(store_commit(&tx));
     admin_reply_empty(call->reply, 204);

@@ -38,6 +38,10 @@ struct err api_resource_patch(struct api_call *call, const struct api_resource *
 struct err api_resource_delete(struct api_call *call, const struct api_resource *r,
                                struct str id);
 
+/* If-Match and If-None-Match against what the transaction sees; revision 0: there is none. */
+struct err api_resource_check(struct api_call *call, const struct api_resource *r,
+                              uint64_t revision);
+
 /* ERR_NOT_FOUND with a sentence in call->detail. */
 struct err api_resource_missing(struct api_call *call, const struct api_resource *r,
                                 struct str id);

@@ -1,6 +1,7 @@
 #include "admin/api_resource.h"
 #include "admin/body.h"
 #include "admin/token_request.h"
+#include "store/model_check.h"
 
 static uint64_t revision_of(const struct snapshot *s, struct str id)
 {
@@ -14,6 +15,47 @@ static struct err show_token(const struct snapshot *s, struct str id, json_t **r
     return *ret_doc == NULL ? fail(ERR_MEMORY, 0) : OK;
 }
 
+/* What a document asks for.  Book-keeping, as a GET shows it, is ignored; the id must agree.
+ * *id empty: taken from the document, if it is there. */
+static struct err read_wanted(struct api_call *call, const json_t *doc, struct str *id,
+                              struct token *ret_wanted)
+{
+    static const char *const ignored[] = {"id", "revision", "created_at", "updated_at"};
+    struct arena *a = call->request->arena;
+    AUTO(json_decref) json_t *rest = json_deep_copy(doc);
+    const json_t *given = json_object_get(doc, "id");
+    struct str given_id = json_is_string(given) ? json_str(given) : STR("");
+    for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
+        (void)json_object_del(rest, ignored[i]);
+    struct token_request request = {.scopes = 0};
+    struct err e = token_request_read(rest, a, &call->inv, &request);
+    if (failed(e) && !err_is(e, ERR_INVALID))
+        return e;
+    if (str_is_empty(*id) && given != NULL)
+        *id = arena_dup(a, given_id);
+    const char *words = given == NULL && str_is_empty(*id) ? NULL : model_check_id(a, id);
+    if (words == NULL && given != NULL && !str_eq(given_id, *id))
+        words = "differs from the id that the change is addressed to";
+    if (words != NULL)
+        invalid_add(&call->inv, STR("/id"), "%s", words);
+    *ret_wanted = (struct token){
+        .name = request.name, .scopes = request.scopes, .expires_at = request.expires_at};
+    return invalid_is_empty(&call->inv) ? OK : fail(ERR_INVALID, 0);
+}
+
+/* Changes one that is there: its secret stays what it is. */
+static struct err change_token(struct api_call *call, struct tx *tx, struct str id,
+                               const json_t *doc, struct str *ret_id)
+{
+    struct token wanted;
+    const struct token *t;
+    struct secret none = {0};
+    TRY(read_wanted(call, doc, &id, &wanted));
+    TRY(tx_token_put(tx, id, &wanted, &t, &none));
+    *ret_id = t->object.id;
+    return OK;
+}
+
 static struct err remove_token(struct api_call *call, struct tx *tx, struct str id)
 {
     (void)call;
@@ -25,6 +67,7 @@ static const struct api_resource tokens = {
     .path = "/v1/tokens",
     .revision = revision_of,
     .show = show_token,
+    .put = change_token,
     .remove = remove_token,
 };
 
@@ -55,30 +98,66 @@ static struct err answer_secret(struct api_call *call, const struct token *t,
     return admin_reply_json(call->reply, 201, doc);
 }
 
-static struct err create_token(struct api_call *call, const struct token_request *request,
-                               struct secret *secret)
+static struct err commit_new(struct api_call *call, struct tx **tx, struct str id,
+                             const struct token *wanted, struct secret *secret)
 {
-    AUTO(store_rollback) struct tx *tx = NULL;
     const struct token *t;
-    TRY(store_begin(call->api->store, &tx));
-    TRY(tx_token_create(tx, request->name, request->scopes, request->expires_at, &t, secret));
+    TRY(tx_token_put(*tx, id, wanted, &t, secret));
     TRY(answer_secret(call, t, secret));
-    struct str id = arena_dup(call->request->arena, t->object.id);
-    TRY(store_commit(&tx));
-    api_audit(call, id, 1);
+    struct str kept_id = arena_dup(call->request->arena, t->object.id);
+    TRY(store_commit(tx));
+    api_audit(call, kept_id, 1);
     return OK;
+}
+
+static struct err create_token(struct api_call *call, struct tx **tx, struct str id,
+                               const struct token *wanted)
+{
+    struct secret secret = {0};
+    struct err e = commit_new(call, tx, id, wanted, &secret);
+    secret_fini(&secret);
+    return e;
 }
 
 struct err api_tokens_create(struct api_call *call)
 {
     AUTO(json_decref) json_t *doc = NULL;
-    struct token_request request;
-    struct secret secret = {0};
+    struct token wanted;
+    struct str id = STR_NONE;
     TRY(body_json(call->request, &call->detail, &doc));
-    TRY(token_request_read(doc, call->request->arena, &call->inv, &request));
-    struct err e = create_token(call, &request, &secret);
-    secret_fini(&secret);
-    return e;
+    TRY(read_wanted(call, doc, &id, &wanted));
+    AUTO(store_rollback) struct tx *tx = NULL;
+    TRY(store_begin(call->api->store, &tx));
+    TRY(api_resource_check(call, &tokens, 0));
+    if (!str_is_empty(id) && revision_of(tx_view(tx), id) != 0) {
+        call->detail =
+            arena_fmt(call->request->arena, "the token \"%.*s\" exists already", STR_ARG(id));
+        return fail(ERR_CONFLICT, 0);
+    }
+    return create_token(call, &tx, id, &wanted);
+}
+
+struct err api_tokens_put(struct api_call *call)
+{
+    AUTO(json_decref) json_t *doc = NULL;
+    struct token wanted;
+    struct str id = call->id;
+    TRY(body_json(call->request, &call->detail, &doc));
+    AUTO(store_rollback) struct tx *tx = NULL;
+    TRY(store_begin(call->api->store, &tx));
+    uint64_t before = revision_of(tx_view(tx), id);
+    TRY(api_resource_check(call, &tokens, before));
+    if (before == 0) {
+        TRY(read_wanted(call, doc, &id, &wanted));
+        return create_token(call, &tx, id, &wanted);
+    }
+    TRY(change_token(call, tx, id, doc, &id));
+    return api_resource_finish(call, &tokens, &tx, id, 200);
+}
+
+struct err api_tokens_patch(struct api_call *call)
+{
+    return api_resource_patch(call, &tokens, call->id);
 }
 
 struct err api_tokens_show(struct api_call *call)

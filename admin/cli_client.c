@@ -111,8 +111,7 @@ static struct str explain(struct arena *a, const struct cli_server *server, CURL
 }
 
 struct err cli_client_transport(void *arg, struct arena *a, const struct cli_server *server,
-                                const struct cli_request *request, struct cli_answer *answer,
-                                struct str *ret_words)
+                                const struct cli_request *request, struct cli_answer *answer)
 {
     (void)arg;
     AUTO(curl_easy_cleanup) CURL *curl = curl_easy_init();
@@ -120,12 +119,12 @@ struct err cli_client_transport(void *arg, struct arena *a, const struct cli_ser
     long status = 0;
     if (curl == NULL)
         return fail(ERR_MEMORY, 0);
-    TRY(set_address(curl, a, server, request, ret_words));
+    TRY(set_address(curl, a, server, request, &answer->words));
     TRY(make_headers(a, server, request, &headers));
     TRY(set_options(curl, request, headers, answer));
     CURLcode code = curl_easy_perform(curl);
     if (code != CURLE_OK) {
-        *ret_words = explain(a, server, code);
+        answer->words = explain(a, server, code);
         return fail(ERR_IO, (int32_t)code);
     }
     (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);

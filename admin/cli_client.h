@@ -5,7 +5,7 @@
  * Owns:    the answer's body is the caller's buf.
  * Limits:  CLI_CONNECT_LIMIT_MS to connect, CLI_REQUEST_LIMIT_MS in all,
  *          ADMIN_REPLY_MAX_BYTES.
- * Fails:   ERR_IO: no answer; ret_words (in the arena) says why. */
+ * Fails:   ERR_IO: no answer; answer->words says why. */
 #pragma once
 
 #include "gateway/base/arena.h"
@@ -26,11 +26,12 @@ struct cli_request {
 struct cli_answer {
     unsigned status;
     struct buf body;
+    struct str words; /* why there is none; in the arena or constant */
 };
 
 /* Replaced in tests. */
 typedef struct err cli_transport_fn(void *arg, struct arena *a, const struct cli_server *server,
                                     const struct cli_request *request,
-                                    struct cli_answer *answer, struct str *ret_words);
+                                    struct cli_answer *answer);
 
 cli_transport_fn cli_client_transport;

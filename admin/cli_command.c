@@ -115,19 +115,17 @@ enum cli_exit cli_call(struct cli *cli, const char *method, struct str path, con
     const struct cli_env *env = cli->env;
     cli_transport_fn *transport =
         env->transport != NULL ? env->transport : cli_client_transport;
-    struct cli_answer answer = {.status = 0};
-    struct str words = STR_NONE;
+    struct cli_answer answer = {.words = STR_NONE};
     struct buf text;
     buf_init(&text, ADMIN_CONFIG_MAX_BYTES);
     buf_init(&answer.body, ADMIN_REPLY_MAX_BYTES);
     struct err e = body == NULL ? OK : json_write(body, &text);
     if (!failed(e))
         e = transport(env->transport_arg, cli->arena, &cli->server,
-                      &(struct cli_request){method, path, buf_view(&text)}, &answer, &words);
-    enum cli_exit status =
-        failed(e)
-            ? cli_complain(cli, CLI_FAILED, "%s", str_is_empty(words) ? e.kind->text : words.p)
-            : read_answer(cli, &answer, ret_doc);
+                      &(struct cli_request){method, path, buf_view(&text)}, &answer);
+    const char *words = str_is_empty(answer.words) && failed(e) ? e.kind->text : answer.words.p;
+    enum cli_exit status = failed(e) ? cli_complain(cli, CLI_FAILED, "%s", words)
+                                     : read_answer(cli, &answer, ret_doc);
     buf_fini(&text);
     buf_fini(&answer.body);
     return status;

@@ -13,18 +13,15 @@ static const struct shape *find_row(const struct shape *shape, struct str name)
 }
 
 /* The row that a dotted path leads to; NULL if the shape does not know it (the API will
- * say so). *ret_is_pair: the path goes on into a table of headers, with one name. */
-static const struct shape *find_member(const struct shape *shape, struct str path,
-                                       bool *ret_is_pair)
+ * say so).  A path that goes on into a table of headers leads to text. */
+static const struct shape *find_member(const struct shape *shape, struct str path)
 {
+    static const struct shape header_value = {.name = "", .kind = SHAPE_STR};
     const struct shape *row = NULL;
     struct str name;
-    *ret_is_pair = false;
     while (str_next(&path, '.', &name)) {
-        if (row != NULL && row->kind == SHAPE_PAIRS) {
-            *ret_is_pair = true;
-            return row;
-        }
+        if (row != NULL && row->kind == SHAPE_PAIRS)
+            return &header_value;
         row = find_row(row == NULL ? shape : row->sub, name);
         if (row == NULL)
             return NULL;
@@ -77,12 +74,11 @@ static bool is_text_kind(enum shape_kind kind)
            kind == SHAPE_DURATION || kind == SHAPE_SIZE;
 }
 
-/* row: of the member, NULL if the shape does not know it; is_pair: of the value of a
- * header. */
-static struct err make_value(const struct cli_edit *edit, const struct shape *row, bool is_pair,
+/* row: of the member, NULL if the shape does not know it. */
+static struct err make_value(const struct cli_edit *edit, const struct shape *row,
                              struct str text, struct str *ret_words, json_t **ret_value)
 {
-    bool is_text = is_pair || (row != NULL && is_text_kind(row->kind));
+    bool is_text = row != NULL && is_text_kind(row->kind);
     bool is_like_json = !is_text && (str_starts(text, STR("[")) || str_starts(text, STR("{")));
     if (str_eq(text, STR("null"))) {
         *ret_value = json_null();
@@ -149,19 +145,18 @@ static struct err add_word(const struct cli_edit *edit, struct str word, json_t 
 {
     struct str path;
     struct str text;
-    bool is_pair;
     json_t *value = NULL;
     if (!str_split(word, '=', &path, &text) || str_is_empty(path)) {
         *ret_words =
             arena_fmt(edit->arena, "\"%.*s\" is not of the form NAME=VALUE", STR_ARG(word));
         return fail(ERR_SYNTAX, 0);
     }
-    const struct shape *row = find_member(edit->shape, path, &is_pair);
+    const struct shape *row = find_member(edit->shape, path);
     if (str_starts(text, STR("@"))) {
         TRY(edit->read(edit->arg, str_skip(text, 1), &text));
         value = json_from_str(text);
     } else {
-        TRY(make_value(edit, row, is_pair, text, ret_words, &value));
+        TRY(make_value(edit, row, text, ret_words, &value));
     }
     if (value == NULL) {
         *ret_words = arena_fmt(edit->arena, "%.*s: the value is not UTF-8 text", STR_ARG(path));

@@ -23,30 +23,14 @@ struct schema_row {
     bool is_object;            /* carries id, revision, created_at, updated_at */
 };
 
-#define BASE(name_)                                                                            \
-    {                                                                                          \
-        .name = (name_), .origin = ORIGIN_BASE                                                 \
-    }
-#define BASE_OBJECT(name_)                                                                     \
-    {                                                                                          \
-        .name = (name_), .origin = ORIGIN_BASE, .is_object = true                              \
-    }
-#define SHAPE(name_, shape_)                                                                   \
-    {                                                                                          \
-        .name = (name_), .origin = ORIGIN_SHAPE, .shape = (shape_)                             \
-    }
-#define SHAPE_OF(name_, shape_)                                                                \
-    {                                                                                          \
-        .name = (name_), .origin = ORIGIN_SHAPE, .shape = (shape_), .is_object = true          \
-    }
-#define PATCH_OF(name_, of_)                                                                   \
-    {                                                                                          \
-        .name = (name_), .origin = ORIGIN_PATCH, .of = API_SCHEMA_##of_                        \
-    }
-#define LIST_OF(name_, of_)                                                                    \
-    {                                                                                          \
-        .name = (name_), .origin = ORIGIN_LIST, .of = API_SCHEMA_##of_                         \
-    }
+/* clang-format off */
+#define BASE(name_) {.name = (name_), .origin = ORIGIN_BASE}
+#define BASE_OBJECT(name_) {.name = (name_), .origin = ORIGIN_BASE, .is_object = true}
+#define SHAPE_OF(name_, shape_)                                                               \
+    {.name = (name_), .origin = ORIGIN_SHAPE, .shape = (shape_), .is_object = true}
+#define PATCH_OF(name_, of_) {.name = (name_), .origin = ORIGIN_PATCH, .of = API_SCHEMA_##of_}
+#define LIST_OF(name_, of_) {.name = (name_), .origin = ORIGIN_LIST, .of = API_SCHEMA_##of_}
+/* clang-format on */
 
 /* In an order where PATCH comes after what it is a patch of. */
 static const struct schema_row schemas[API_SCHEMA_COUNT] = {
@@ -62,6 +46,7 @@ static const struct schema_row schemas[API_SCHEMA_COUNT] = {
     [API_SCHEMA_CERTIFICATE] = BASE_OBJECT("Certificate"),
     [API_SCHEMA_CERTIFICATE_LIST] = LIST_OF("CertificateList", CERTIFICATE),
     [API_SCHEMA_CERTIFICATE_PAIR] = BASE("CertificatePair"),
+    [API_SCHEMA_CERTIFICATE_PATCH] = PATCH_OF("CertificatePatch", CERTIFICATE_PAIR),
     [API_SCHEMA_REVOCATION] = BASE("Revocation"),
     [API_SCHEMA_ACME] = SHAPE_OF("Acme", acme_settings_shape),
     [API_SCHEMA_ACME_PATCH] = PATCH_OF("AcmePatch", ACME),
@@ -72,7 +57,8 @@ static const struct schema_row schemas[API_SCHEMA_COUNT] = {
     [API_SCHEMA_CONFIG_CHANGES] = BASE("ConfigChanges"),
     [API_SCHEMA_TOKEN] = BASE_OBJECT("Token"),
     [API_SCHEMA_TOKEN_LIST] = LIST_OF("TokenList", TOKEN),
-    [API_SCHEMA_TOKEN_REQUEST] = SHAPE("TokenRequest", token_request_shape),
+    [API_SCHEMA_TOKEN_REQUEST] = SHAPE_OF("TokenRequest", token_request_shape),
+    [API_SCHEMA_TOKEN_PATCH] = PATCH_OF("TokenPatch", TOKEN_REQUEST),
     [API_SCHEMA_TOKEN_SECRET] = BASE_OBJECT("TokenSecret"),
     [API_SCHEMA_STATUS] = BASE("Status"),
     [API_SCHEMA_PROBLEM] = BASE("Problem"),

@@ -30,6 +30,10 @@ static const char *check_scope(struct arena *a, struct str *value)
 static const char *check_name(struct arena *a, struct str *value)
 {
     (void)a;
+    for (size_t i = 0; i < value->len; i++) {
+        if ((unsigned char)value->p[i] < 0x20 || value->p[i] == 0x7f)
+            return "must not hold control characters";
+    }
     return str_is_empty(str_trim(*value)) ? "must say what the token is for" : NULL;
 }
 

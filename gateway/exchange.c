@@ -1,9 +1,9 @@
 /* exchange.c - the life of one request, in the order it happens:
  *   judge -> pick_target -> (connect) -> send_request -> relay -> end
  *     \-> an answer of our own -----------------------------------^
- * Steps are rows of exchange_steps.def; exchange_run is the one driver.  Events from the two codecs
- * move bytes at once and leave the ending to `work`, in the loop's deferred phase, so that nobody
- * frees a codec that is on the stack. */
+ * Steps are rows of exchange_steps.def; exchange_run is the one driver.  Events from the two
+ * codecs move bytes at once and leave the ending to `work`, in the loop's deferred phase, so
+ * that nobody frees a codec that is on the stack. */
 #include "gateway/exchange_state.h"
 #include "gateway/relay.h"
 #include "gateway/route/responder.h"

@@ -1,4 +1,5 @@
-/* exchange_answer.c - answers without a target: prepared at once, sent in the deferred phase. */
+/* exchange_answer.c - answers without a target: prepared at once, sent in the deferred
+ * phase. */
 #include "gateway/exchange_state.h"
 #include "gateway/http/http_reply.h"
 

@@ -1,7 +1,8 @@
 /* exchange_state.h - what the files of the exchange share; nobody else includes it.
  *
- * Purpose: exchange.c tells the story; exchange_answer.c answers without a target; exchange_target.c
- *          hears the target and the clock; exchange_report.c says what came of it.
+ * Purpose: exchange.c tells the story; exchange_answer.c answers without a target;
+ *          exchange_target.c hears the target and the clock; exchange_report.c says what
+ *          came of it.
  * Thread:  the worker's.
  * Owns:    as exchange.h says. */
 #pragma once
@@ -88,7 +89,8 @@ void exchange_answer_redirect(struct exchange *x, struct str location);
 /* Writes the answer that exchange_answer was given. */
 struct err exchange_send_answer(struct exchange *x);
 
-/* Answers with an error page if no answer has begun, else leaves the answer visibly incomplete. */
+/* Answers with an error page if no answer has begun, else leaves the answer visibly
+ * incomplete. */
 void exchange_give_up(struct exchange *x, struct err e);
 
 /* ---- exchange_target.c ---- */

@@ -140,6 +140,8 @@ static struct err feed(struct link *l, struct str bytes, bool is_from_in)
         close_now(l);
         return fail(ERR_CANCELLED, 0);
     }
+    if (l->priv.is_discarding) /* since now: `in` is empty already */
+        return e;
     if (is_from_in) {
         buf_consume(&l->priv.in, used);
         buf_release(&l->priv.in);
@@ -218,8 +220,8 @@ static void on_read_on(struct deferred *d)
 
 /* ---- writing ---- */
 
-/* A peer that stops reading may have said why before it did: an early answer is still read; its end
- * or error is then the link's. */
+/* A peer that stops reading may have said why before it did: an early answer is still read;
+ * its end or error is then the link's. */
 static void give_up_output(struct link *l, struct err e)
 {
     l->priv.is_output_over = true;

@@ -239,16 +239,20 @@ static void deliver(const struct epoll_event *events, int count)
     }
 }
 
-void loop_run(struct loop *l)
+void loop_turn(struct loop *l, bool may_wait)
 {
     struct epoll_event events[EVENTS_MAX];
-    while (!l->is_stopping) {
-        int count = epoll_wait(l->epoll_fd, events, EVENTS_MAX, wait_ms(l));
-        read_clock(l);
-        fire_timers(l);
-        deliver(events, count);
-        run_deferred(l);
-    }
+    int count = epoll_wait(l->epoll_fd, events, EVENTS_MAX, may_wait ? wait_ms(l) : 0);
+    read_clock(l);
+    fire_timers(l);
+    deliver(events, count);
+    run_deferred(l);
+}
+
+void loop_run(struct loop *l)
+{
+    while (!l->is_stopping)
+        loop_turn(l, true);
 }
 
 void loop_stop(struct loop *l)

@@ -59,7 +59,10 @@ struct deferred {
 struct err loop_new(struct loop **ret_loop);
 void loop_free(struct loop *l);
 
-/* Runs turns until loop_stop was called. */
+/* One turn; without waiting it only looks what is there. */
+void loop_turn(struct loop *l, bool may_wait);
+
+/* Turns until loop_stop was called. */
 void loop_run(struct loop *l);
 void loop_stop(struct loop *l);
 
@@ -84,7 +87,8 @@ static inline bool timer_is_set(const struct timer *t)
 /* Runs once in phase 5 of this turn, also when queued in phase 5; queueing twice is once. */
 void loop_defer(struct loop *l, struct deferred *d);
 
-/* Runs once in phase 5 of the next turn, which then does not wait: for work that goes on and on. */
+/* Runs once in phase 5 of the next turn, which then does not wait: for work that goes on and
+ * on. */
 void loop_defer_next(struct loop *l, struct deferred *d);
 
 /* Harmless if not queued. */

@@ -14,7 +14,7 @@
 struct subscription {
     struct list_node link; /* under the publisher's mutex */
     bool is_awaited;
-    int wake_fd; /* the subscriber's */
+    int wake_fd;  /* the subscriber's */
     int taken_fd; /* the publisher's: a waiting publication looks again */
     _Atomic(const struct snapshot *) mailbox;
     _Atomic uint64_t acknowledged; /* generation */

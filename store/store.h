@@ -114,4 +114,10 @@ struct err tx_cert_install(struct tx *tx, struct str id, struct str chain_pem,
  * TOKENS_MAX.  *ret_token is borrowed from tx_view. */
 struct err tx_token_create(struct tx *tx, struct str name, unsigned scopes, int64_t expires_at,
                            const struct token **ret_token, struct secret *ret_secret);
+
+/* As above under an id of the caller's choice; of a token that exists it changes name, scopes
+ * and expires_at of wanted, keeps the secret, and leaves *ret_secret alone.  ERR_INVALID also:
+ * an id that is no slug. */
+struct err tx_token_put(struct tx *tx, struct str id, const struct token *wanted,
+                        const struct token **ret_token, struct secret *ret_secret);
 struct err tx_token_delete(struct tx *tx, struct str id);

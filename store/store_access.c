@@ -1,6 +1,7 @@
 /* store_access.c - API tokens: only their digests are kept. */
 #include "store/counted.h"
 #include "store/ids.h"
+#include "store/model_check.h"
 #include "store/model_parts.h"
 #include "store/tx.h"
 
@@ -77,13 +78,19 @@ static struct err write_row(struct tx *tx, const struct token *t)
                   DB_BYTES(str_make(t->digest, sizeof(t->digest))));
 }
 
-static struct err build(struct tx *tx, struct str name, struct token *t)
+/* id empty: made from the name.  old NULL: there is none yet. */
+static struct err build(struct tx *tx, struct str id, const struct token *wanted,
+                        const struct token *old, struct token *t)
 {
-    struct str slug, id;
-    TRY(ids_from_text(t->arena, name, &slug));
-    TRY(ids_make_unique(t->arena, slug, &tx->draft->tokens, &id));
-    TRY(tx_next_object(tx, t->arena, id, NULL, &t->object));
-    t->name = arena_dup(t->arena, name);
+    struct str slug;
+    if (str_is_empty(id)) {
+        TRY(ids_from_text(t->arena, wanted->name, &slug));
+        TRY(ids_make_unique(t->arena, slug, &tx->draft->tokens, &id));
+    }
+    TRY(tx_next_object(tx, t->arena, id, old == NULL ? NULL : &old->object, &t->object));
+    t->name = arena_dup(t->arena, wanted->name);
+    t->scopes = complete_scopes(wanted->scopes);
+    t->expires_at = wanted->expires_at;
     return t->name.p == NULL ? fail(ERR_MEMORY, 0) : OK;
 }
 
@@ -102,29 +109,73 @@ static struct err create(struct tx *tx, struct token *t, struct secret *ret_secr
     return OK;
 }
 
-static struct err create_token(struct tx *tx, const struct token *wanted,
+static struct err create_token(struct tx *tx, struct str id, const struct token *wanted,
                                const struct token **ret_token, struct secret *ret_secret)
 {
-    if (!is_valid(wanted->name, wanted->scopes, wanted->expires_at))
-        return fail(ERR_INVALID, 0);
     if (tx->draft->tokens.count >= TOKENS_MAX)
         return fail(ERR_LIMIT, 0);
     AUTO(model_drop_token) struct token *t = new_token();
     if (t == NULL)
         return fail(ERR_MEMORY, 0);
-    TRY(build(tx, wanted->name, t));
-    t->scopes = complete_scopes(wanted->scopes);
-    t->expires_at = wanted->expires_at;
+    TRY(build(tx, id, wanted, NULL, t));
     TRY(create(tx, t, ret_secret));
     *ret_token = snapshot_token_find(tx->draft, t->object.id);
     return OK;
 }
 
+static bool is_same(const struct token *a, const struct token *wanted)
+{
+    return str_eq(a->name, wanted->name) && a->scopes == complete_scopes(wanted->scopes) &&
+           a->expires_at == wanted->expires_at;
+}
+
+/* The same secret with another name, other scopes, another end. */
+static struct err change_token(struct tx *tx, const struct token *old,
+                               const struct token *wanted, const struct token **ret_token)
+{
+    static const char sql[] = "UPDATE tokens SET revision = ?, updated_at = ?, name = ?, "
+                              "scopes = ?, expires_at = ? WHERE id = ?";
+    *ret_token = old;
+    if (is_same(old, wanted))
+        return OK;
+    AUTO(model_drop_token) struct token *t = new_token();
+    if (t == NULL)
+        return fail(ERR_MEMORY, 0);
+    TRY(build(tx, old->object.id, wanted, old, t));
+    memcpy(t->digest, old->digest, sizeof(t->digest));
+    tx_touch(tx);
+    TRY(db_run(tx->store->db, sql, DB_INT(t->object.revision), DB_INT(t->object.updated_at),
+               DB_STR(t->name), DB_INT(t->scopes), DB_INT(t->expires_at),
+               DB_STR(t->object.id)));
+    TRY(draft_put_token(tx->draft, t));
+    *ret_token = snapshot_token_find(tx->draft, t->object.id);
+    return OK;
+}
+
+static struct err put_token(struct tx *tx, struct str id, const struct token *wanted,
+                            const struct token **ret_token, struct secret *ret_secret)
+{
+    const struct token *old = str_is_empty(id) ? NULL : snapshot_token_find(tx->draft, id);
+    if (!is_valid(wanted->name, wanted->scopes, wanted->expires_at))
+        return fail(ERR_INVALID, 0);
+    if (old != NULL)
+        return change_token(tx, old, wanted, ret_token);
+    if (!str_is_empty(id) && model_check_id(NULL, &id) != NULL)
+        return fail(ERR_INVALID, 0);
+    return create_token(tx, id, wanted, ret_token, ret_secret);
+}
+
+struct err tx_token_put(struct tx *tx, struct str id, const struct token *wanted,
+                        const struct token **ret_token, struct secret *ret_secret)
+{
+    return tx_end_call(tx, put_token(tx, id, wanted, ret_token, ret_secret));
+}
+
 struct err tx_token_create(struct tx *tx, struct str name, unsigned scopes, int64_t expires_at,
                            const struct token **ret_token, struct secret *ret_secret)
 {
-    struct token wanted = {.name = name, .scopes = scopes, .expires_at = expires_at};
-    return tx_end_call(tx, create_token(tx, &wanted, ret_token, ret_secret));
+    const struct token wanted = {.name = name, .scopes = scopes, .expires_at = expires_at};
+    return tx_token_put(tx, STR_NONE, &wanted, ret_token, ret_secret);
 }
 
 static struct err delete_token(struct tx *tx, struct str id)

@@ -25,7 +25,7 @@
 #define PEM_MAX_BYTES       (256 * KIB) /* a chain of 20 RSA-4096 certificates is 60 KiB */
 #define CHAIN_MAX           20          /* certificates in one chain */
 #define CHALLENGES_MAX      10000       /* open ACME challenges at once */
-#define PUBLISH_WAIT_MS     5000 /* a write waits so long for the slowest worker */
+#define PUBLISH_WAIT_MS     5000        /* a write waits so long for the slowest worker */
 
 /* gateway: client side */
 #define CONNS_PER_WORKER_MAX     100000 /* beyond it new ones are closed at once */
@@ -33,13 +33,13 @@
 #define LISTEN_BACKLOG           4096  /* the kernel clamps to net.core.somaxconn */
 #define HANDSHAKE_LIMIT_MS       10000 /* TLS handshake, from accept */
 #define HEAD_LIMIT_MS            15000 /* slow-loris bound: from first to last byte of a head */
-#define KEEPALIVE_IDLE_MS        75000      /* client connection without a request */
-#define TARGET_URI_MAX_BYTES     (16 * KIB) /* request target; longer gets 414 */
-#define HEAD_MAX_BYTES           (64 * KIB) /* default of settings.max_header; more gets 431 */
-#define HEAD_FIELDS_MAX          256        /* fields in one head: bounds the field table */
-#define TRAILER_MAX_BYTES        (16 * KIB) /* trailer section of a chunked body */
-#define CHUNK_LINE_MAX_BYTES     256        /* chunk size line, extensions included */
-#define CONNECTION_OPTIONS_MAX   32 /* options of Connection; each meets each field */
+#define KEEPALIVE_IDLE_MS        75000 /* client connection without a request */
+#define TARGET_URI_MAX_BYTES     (16 * KIB)  /* request target; longer gets 414 */
+#define HEAD_MAX_BYTES           (64 * KIB)  /* default of settings.max_header; more gets 431 */
+#define HEAD_FIELDS_MAX          256         /* fields in one head: bounds the field table */
+#define TRAILER_MAX_BYTES        (16 * KIB)  /* trailer section of a chunked body */
+#define CHUNK_LINE_MAX_BYTES     256         /* chunk size line, extensions included */
+#define CONNECTION_OPTIONS_MAX   32          /* options of Connection; each meets each field */
 #define INTERIM_MAX              16          /* 1xx answers before the final one */
 #define EXCHANGE_ARENA_BYTES     (8 * KIB)   /* first block: an ordinary request fits */
 #define EXCHANGE_ARENA_MAX_BYTES (512 * KIB) /* heads of both sides and what is made of them */
@@ -103,20 +103,20 @@
 #define ACME_PHASE_LIMIT_MS      300000  /* polling one phase of an order, then later again */
 #define ACME_RETRY_AFTER_MIN_MS  1000    /* clamp of Retry-After while polling ... */
 #define ACME_RETRY_AFTER_MAX_MS  60000
-#define ACME_CHALLENGE_MAX_BYTES 256  /* token; RFC 8555 asks for at least 22 characters */
-#define ACME_URL_MAX_BYTES       2048 /* any address given by a CA */
-#define ACME_NONCE_MAX_BYTES     256  /* longer nonces are not kept */
-#define ACME_WORDS_MAX_BYTES     4096 /* of each text of a problem document */
-#define ACME_SUBPROBLEMS_MAX     100  /* one per name of a full certificate */
-#define ACME_AUTHZS_MAX          200 /* per order: 100 names, each perhaps asked twice */
+#define ACME_CHALLENGE_MAX_BYTES 256       /* token; RFC 8555 asks for at least 22 characters */
+#define ACME_URL_MAX_BYTES       2048      /* any address given by a CA */
+#define ACME_NONCE_MAX_BYTES     256       /* longer nonces are not kept */
+#define ACME_WORDS_MAX_BYTES     4096      /* of each text of a problem document */
+#define ACME_SUBPROBLEMS_MAX     100       /* one per name of a full certificate */
+#define ACME_AUTHZS_MAX          200       /* per order: 100 names, each perhaps asked twice */
 #define ACME_PROFILES_MAX        32        /* listed by a directory */
 #define ACME_ORDER_MAX_BYTES     (4 * MIB) /* what one order remembers */
 #define ACME_STEP_MAX_BYTES      (8 * MIB) /* answers looked at in one step of an order */
 #define ACME_DIRECTORY_MAX_MS    43200000  /* a directory is read again after 12 h */
 #define ACME_ORDERS_MAX          16        /* orders under way at once; the rest queue */
-#define ACME_TURNS_MAX           100 /* steps of one order without rest: a circle */
-#define ACME_RESTARTS_MAX        2 /* new orders in place of one that is gone at the CA */
-#define ACME_HOLD_MS             60000 /* an unreachable CA is left alone so long */
-#define ACME_SAVE_RETRY_MS       10000 /* the database refused: nothing goes out till then */
+#define ACME_TURNS_MAX           100       /* steps of one order without rest: a circle */
+#define ACME_RESTARTS_MAX        2      /* new orders in place of one that is gone at the CA */
+#define ACME_HOLD_MS             60000  /* an unreachable CA is left alone so long */
+#define ACME_SAVE_RETRY_MS       10000  /* the database refused: nothing goes out till then */
 #define ACME_SLEEP_MAX_MS        300000 /* clock jumps are noticed this late at most */
 #define ACME_SKEW_MAX_S          3600 /* a fresh certificate may begin this far in our future */

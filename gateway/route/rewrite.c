@@ -82,7 +82,8 @@ void rewrite_client_facts(const struct settings *settings, const unsigned char p
     const struct http_field *proto = http_fields_find(f, HTTP_FIELD_X_FORWARDED_PROTO);
     if (proto != NULL)
         facts->is_https = str_eq_nocase(str_trim(proto->value), https_name);
-    /* A proxy may pass on what its own client sent: only what can be an authority is believed. */
+    /* A proxy may pass on what its own client sent: only what can be an authority is
+     * believed. */
     const struct http_field *host = http_fields_find(f, HTTP_FIELD_X_FORWARDED_HOST);
     struct http_authority authority;
     if (host != NULL && !failed(http_syntax_authority(host->value, &authority)))

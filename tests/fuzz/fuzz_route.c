@@ -1,4 +1,5 @@
-/* Targets: json_read shape_read route_build host_name_check_host target_url_parse shape_write */
+/* Targets: json_read shape_read route_build host_name_check_host target_url_parse
+ *          shape_write */
 #include "store/route_build.h"
 
 #include <stdlib.h>

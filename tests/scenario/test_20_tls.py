@@ -51,6 +51,23 @@ def test_new_certificate_of_a_route_is_served_at_once(gateway, origin, pki, host
         assert old.ask("GET", "/", host).status == 200
 
 
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_replaced_certificate_is_served_at_once(gateway, origin, pki, host, method):
+    first, second = pki.leaf(host), pki.leaf(host, f"www.{host}")
+    created = gateway.api("PUT", "/v1/certificates/site", {
+        "chain_pem": first.chain_pem, "key_pem": first.key_pem})
+    assert created.status == 201
+    gateway.put_route("r", host, origin.url, certificate="site")
+    with gateway.tls_client(host) as old:
+        assert old.certificate() == first.der
+        replaced = gateway.api(method, "/v1/certificates/site", {
+            "chain_pem": second.chain_pem, "key_pem": second.key_pem})
+        assert (replaced.status, replaced.json["revision"]) == (200, 2)
+        for _ in range(8):
+            assert gateway.served_certificate(host) == second.der
+        assert old.ask("GET", "/", host).status == 200
+
+
 def test_rsa_certificate(gateway, origin, pki, host, tmp_path):
     key, cert = tmp_path / "rsa.key", tmp_path / "rsa.pem"
     pki_tools.openssl("req", "-config", pki.config, "-x509", "-newkey", "rsa:2048", "-nodes",

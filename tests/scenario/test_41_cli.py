@@ -50,11 +50,13 @@ def items(said):
     ("run", "--http", "127.0.0.1:99999"), ("run", "--https", "[::1:80"), ("run", "--nonsense"),
     ("run", "--log-level", "loud"), ("run", "extra"), ("run", "--data"),
 ], ids=lambda args: " ".join(args) or "no command")
-def test_wrong_usage_is_status_2_and_says_what_is_right(args):
-    done = run_cli(*args)
+def test_wrong_usage_is_status_2_and_says_what_is_right(args, tmp_path):
+    data = tmp_path / "data"
+    done = run_cli(*args, env={"GATEHOUSE_DATA": str(data)})
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.strip()
+    assert not data.exists()
 
 
 # Help and version

@@ -98,6 +98,16 @@ def test_deleted_token_is_worth_nothing(gateway):
     assert gateway.tcp_api("GET", "/v1/routes", token=made["token"]).status == 401
 
 
+def test_narrowed_token_may_do_less_at_once(gateway):
+    made = gateway.create_token("deploy", "write")
+    answer = gateway.api("PATCH", f"/v1/tokens/{made['id']}",
+                         {"scopes": ["read"], "name": "look"})
+    assert (answer.json["scopes"], answer.json["name"]) == (["read"], "look")
+    assert made["token"] not in answer.text
+    assert gateway.tcp_api("GET", "/v1/routes", token=made["token"]).status == 200
+    assert_refused(gateway.tcp_api("POST", "/v1/routes", ROUTE, made["token"]), 403)
+
+
 def test_expired_token_is_worth_nothing(gateway):
     soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=2)
     made = gateway.create_token("expiring", "read",

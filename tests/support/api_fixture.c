@@ -133,12 +133,10 @@ void api_fixture_expect(struct api_fixture *f, unsigned status, const char *meth
 }
 
 struct err api_fixture_transport(void *arg, struct arena *a, const struct cli_server *server,
-                                 const struct cli_request *request, struct cli_answer *answer,
-                                 struct str *ret_words)
+                                 const struct cli_request *request, struct cli_answer *answer)
 {
     struct api_fixture *f = arg;
     (void)server;
-    (void)ret_words;
     struct str target = arena_dup(a, request->path);
     struct str body = str_is_empty(request->body) ? STR_NONE : arena_dup(a, request->body);
     struct api_answer got = api_fixture_ask(f, request->method, target.p, body.p, NULL);

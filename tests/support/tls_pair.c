@@ -8,7 +8,7 @@
 #include <assert.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -90,4 +90,32 @@ void tls_pair_sockets(int family, int ret_fds[2])
         int set = fcntl(ret_fds[i], F_SETFL, O_NONBLOCK);
         assert(set == 0);
     }
+}
+
+/* The first error of a failed one is kept, and nothing is asked of it any more. */
+static void step(SSL *ssl, bool *is_done, int *reason)
+{
+    if (*is_done || *reason != 0)
+        return;
+    ERR_clear_error();
+    int result = SSL_do_handshake(ssl);
+    int error = SSL_get_error(ssl, result);
+    *is_done = result == 1;
+    if (result != 1 && error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE)
+        *reason = ERR_GET_REASON(ERR_peek_error());
+}
+
+struct tls_pair_result tls_pair_shake(SSL *client, SSL *server)
+{
+    struct tls_pair_result r = {.is_client_done = false};
+    BIO *client_bio, *server_bio;
+    int made = BIO_new_bio_pair(&client_bio, 65536, &server_bio, 65536);
+    assert(made == 1);
+    SSL_set_bio(client, client_bio, client_bio);
+    SSL_set_bio(server, server_bio, server_bio);
+    for (int i = 0; i < 20; i++) {
+        step(server, &r.is_server_done, &r.server_reason);
+        step(client, &r.is_client_done, &r.client_reason);
+    }
+    return r;
 }

@@ -24,3 +24,12 @@ SSL *tls_pair_connect(SSL_CTX *ctx, const char *name);
 /* Both ends of a connection on loopback, non-blocking; AF_UNIX, or AF_INET where a reset must
  * be seen. */
 void tls_pair_sockets(int family, int ret_fds[2]);
+
+/* A handshake in memory: both get the ends of a pair of BIOs, which the SSL objects own. */
+struct tls_pair_result {
+    bool is_client_done;
+    bool is_server_done;
+    int client_reason; /* of OpenSSL's first error, 0: none */
+    int server_reason;
+};
+struct tls_pair_result tls_pair_shake(SSL *client, SSL *server);

@@ -199,6 +199,28 @@ static void new_settings_let_the_failed_try_again(void **state)
     wait_until("a.example", is_active);
 }
 
+static bool is_put_off(const struct cert *c)
+{
+    return str_starts(c->next.why, STR("the CA could not be reached"));
+}
+
+/* A CA that is down is asked once for all, and again when somebody says so. */
+static void a_dead_ca_puts_everything_off_but_not_the_administrator(void **state)
+{
+    (void)state;
+    acme_bench_add_route(&bench, "one", "'a.example'");
+    acme_bench_add_route(&bench, "two", "'b.example'");
+    bench.ca.fetch.fail_at = 1;
+    start(true);
+    wait_until("a.example", is_failed);
+    wait_until("b.example", is_put_off);
+    ask_for_renewal();
+    wait_until("a.example", is_active);
+    assert_true(is_so_now("b.example", is_put_off));
+    acme_bench_set(&bench, "'tos_agreed': true, 'profile': 'short'");
+    wait_until("b.example", is_active);
+}
+
 static void one_bad_name_does_not_stop_the_others(void **state)
 {
     (void)state;
@@ -266,6 +288,7 @@ int main(void)
         TEST(without_a_listener_nothing_is_ordered),
         TEST(agreeing_to_the_terms_takes_effect_at_once),
         TEST(new_settings_let_the_failed_try_again),
+        TEST(a_dead_ca_puts_everything_off_but_not_the_administrator),
         TEST(one_bad_name_does_not_stop_the_others),
         TEST(a_certificate_nobody_uses_rests),
         TEST(a_stopped_order_goes_on_with_the_next_start),

@@ -3,6 +3,7 @@
 #include "tests/support/unit.h"
 
 #include "gateway/base/limits.h"
+#include "gateway/base/mem.h"
 
 static struct acme_bench bench;
 static struct arena *scratch;
@@ -110,6 +111,26 @@ static void changed_contacts_are_noticed(void **state)
     snapshot_unref(after);
 }
 
+/* Rule 26. */
+static void a_ca_is_made_whole_or_not_at_all(void **state)
+{
+    (void)state;
+    const struct snapshot *s = store_snapshot(bench.store.store);
+    struct ca_options options = {.store = bench.store.store,
+                                 .fetch = &bench.ca.fetch.fetch,
+                                 .settings = snapshot_acme(s)};
+    struct err e = fail(ERR_MEMORY, 0);
+    for (unsigned n = 1; failed(e); n++) {
+        struct ca *ca = NULL;
+        mem_fault_arm(n);
+        e = ca_new(&options, &ca);
+        assert_true(!failed(e) || err_is(e, ERR_MEMORY));
+        mem_fault_arm(0);
+        ca_free(ca);
+    }
+    snapshot_unref(s);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -121,6 +142,7 @@ int main(void)
         TEST(requests_are_signed_with_the_account),
         TEST(a_hold_ends_by_time_or_by_an_answer),
         TEST(changed_contacts_are_noticed),
+        TEST(a_ca_is_made_whole_or_not_at_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include "tests/support/unit.h"
 
 #include "gateway/base/limits.h"
+#include "gateway/base/mem.h"
 
 static struct acme_bench bench;
 static struct ca *ca;
@@ -25,7 +26,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* ---- helpers ---- */
+/* ---- driving ---- */
 
 static struct order_options options(void)
 {
@@ -566,6 +567,24 @@ static void stopping_breaks_off_and_keeps_the_order(void **state)
     assert_int_equal(bench.ca.new_orders, 1);
 }
 
+/* Rule 26: whichever allocation fails, nothing is left behind. */
+static void an_order_is_made_whole_or_not_at_all(void **state)
+{
+    (void)state;
+    const struct cert *c = acme_bench_cert(&bench, "a.example");
+    struct order_options with = options();
+    struct err e = fail(ERR_MEMORY, 0);
+    for (unsigned n = 1; failed(e); n++) {
+        struct order *o = NULL;
+        mem_fault_arm(n);
+        e = order_new(&with, c, ca_settings(ca), &o);
+        assert_true(!failed(e) || err_is(e, ERR_MEMORY));
+        mem_fault_arm(0);
+        order_free(o);
+    }
+    cert_unref(c);
+}
+
 static void an_order_fits_its_names_and_its_ca(void **state)
 {
     (void)state;
@@ -616,6 +635,7 @@ int main(void)
         TEST(an_order_of_a_deleted_certificate_ends),
         TEST(a_dropped_order_leaves_nothing),
         TEST(stopping_breaks_off_and_keeps_the_order),
+        TEST(an_order_is_made_whole_or_not_at_all),
         TEST(an_order_fits_its_names_and_its_ca),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -51,13 +51,12 @@ static unsigned ask(const char *method, const char *path, struct str body)
 {
     AUTO(arena_free) struct arena *a = arena_new(4096, 1024 * 1024);
     struct cli_answer answer = {.status = 0};
-    struct str words = STR_NONE;
     const struct cli_server server = {.data_dir = str_from(temp.dir)};
     const struct cli_request request = {method, str_from(path), body};
     buf_init(&answer.body, 16 * MIB);
-    struct err e = cli_client_transport(NULL, a, &server, &request, &answer, &words);
+    struct err e = cli_client_transport(NULL, a, &server, &request, &answer);
     buf_fini(&answer.body);
-    assert_int_equal(failed(e), words.len > 0);
+    assert_int_equal(failed(e), answer.words.len > 0);
     return failed(e) ? 0 : answer.status;
 }
 

@@ -65,6 +65,21 @@ static void test_put_replaces(void **state)
     import("POST", "/v1/certificates", 409, "mine");
 }
 
+static void test_patch(void **state)
+{
+    (void)state;
+    import("PUT", "/v1/certificates/mine", 201, NULL);
+    api_fixture_expect(&fixture, 200, "PATCH", "/v1/certificates/mine", "{}");
+    import("PATCH", "/v1/certificates/mine", 200, NULL);
+    struct api_answer a =
+        api_fixture_ask(&fixture, "PATCH", "/v1/certificates/mine", "{\"state\":\"x\"}", NULL);
+    assert_int_equal(a.status, 422);
+    assert_true(api_answer_complains(&a, "/state"));
+    api_answer_fini(&a);
+    api_fixture_expect(&fixture, 422, "PATCH", "/v1/certificates/mine", "[]");
+    import("PATCH", "/v1/certificates/nope", 404, NULL);
+}
+
 static void test_used_by(void **state)
 {
     (void)state;
@@ -120,6 +135,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_import, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_put_replaces, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_patch, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_used_by, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_renew, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_cannot_be_done, set_up, tear_down),

@@ -136,17 +136,15 @@ struct asked {
 };
 
 static struct err note_server(void *arg, struct arena *a, const struct cli_server *server,
-                              const struct cli_request *request, struct cli_answer *answer,
-                              struct str *ret_words)
+                              const struct cli_request *request, struct cli_answer *answer)
 {
     struct asked *asked = arg;
     (void)a;
     (void)request;
-    (void)answer;
     (void)snprintf(asked->data_dir, sizeof(asked->data_dir), "%.*s", STR_ARG(server->data_dir));
     (void)snprintf(asked->url, sizeof(asked->url), "%.*s", STR_ARG(server->url));
     (void)snprintf(asked->token, sizeof(asked->token), "%.*s", STR_ARG(server->token));
-    *ret_words = STR("nobody there");
+    answer->words = STR("nobody there");
     return fail(ERR_IO, 0);
 }
 

@@ -19,6 +19,13 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
+    /* A database that was not adopted keeps its log when it is closed. */
+    static const char *const extras[] = {"-wal", "-shm"};
+    for (size_t i = 0; i < ARRAY_LEN(extras); i++) {
+        char name[128];
+        (void)snprintf(name, sizeof(name), "%s%s", path, extras[i]);
+        (void)unlink(name);
+    }
     return unlink(path);
 }
 

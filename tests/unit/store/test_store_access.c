@@ -134,11 +134,76 @@ static void tokens_are_printed_without_anything_secret(void **state)
     secret_fini(&secret);
 }
 
+static struct err put(struct temp_store *t, const char *id, const struct token *wanted,
+                      struct secret *ret_secret)
+{
+    AUTO(store_rollback) struct tx *tx = NULL;
+    const struct token *token;
+    TRY(store_begin(t->store, &tx));
+    TRY(tx_token_put(tx, str_from(id), wanted, &token, ret_secret));
+    return store_commit(&tx);
+}
+
+static void a_changed_token_keeps_its_secret(void **state)
+{
+    struct temp_store *t = *state;
+    struct secret secret, untouched = {0};
+    struct token wanted = {.name = STR("Script"), .scopes = SCOPE_READ};
+    assert_false(failed(put(t, "mine", &wanted, &secret)));
+    wanted.scopes = SCOPE_WRITE;
+    wanted.expires_at = 99;
+    assert_false(failed(put(t, "mine", &wanted, &untouched)));
+    assert_false(failed(put(t, "mine", &wanted, &untouched))); /* the same again */
+    assert_true(secret_is_empty(&untouched));
+    assert_true(err_is(put(t, "A B", &wanted, &untouched), ERR_INVALID));
+    for (int round = 0; round < 2; round++) {
+        const struct snapshot *s = store_snapshot(t->store);
+        const struct token *token = look_up(s, &secret);
+        assert_ptr_equal(token, snapshot_token_find(s, STR("mine")));
+        assert_int_equal(token->scopes, SCOPE_READ | SCOPE_WRITE);
+        assert_true(token->expires_at == 99 && token->object.revision == 2);
+        snapshot_unref(s);
+        temp_store_reopen(t);
+    }
+    secret_fini(&secret);
+}
+
+static void a_change_keeps_the_secret(void **state)
+{
+    struct temp_store *t = *state;
+    struct secret secret, none = {0};
+    struct tx *tx;
+    const struct token *token;
+    const struct token wanted = {.name = STR("y"), .scopes = SCOPE_ADMIN, .expires_at = 99};
+    assert_false(failed(create(t, "x", SCOPE_READ, &secret)));
+    assert_false(failed(store_begin(t->store, &tx)));
+    assert_false(failed(tx_token_put(tx, STR("x"), &wanted, &token, &none)));
+    assert_int_equal(token->object.revision, 2);
+    assert_false(failed(tx_token_put(tx, STR("x"), &wanted, &token, &none)));
+    assert_int_equal(token->object.revision, 2);
+    assert_true(secret_is_empty(&none));
+    assert_true(err_is(tx_token_put(tx, STR("No slug"), &wanted, &token, &none), ERR_INVALID));
+    assert_false(failed(store_commit(&tx)));
+    for (int round = 0; round < 2; round++) {
+        const struct snapshot *s = store_snapshot(t->store);
+        const struct token *found = look_up(s, &secret);
+        assert_non_null(found);
+        assert_true(str_eq(found->name, STR("y")));
+        assert_int_equal(found->scopes, SCOPE_READ | SCOPE_WRITE | SCOPE_ADMIN);
+        assert_int_equal(found->expires_at, 99);
+        snapshot_unref(s);
+        temp_store_reopen(t);
+    }
+    secret_fini(&secret);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_token_is_found_by_its_secret, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_secret_is_not_stored, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_change_keeps_the_secret, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_changed_token_keeps_its_secret, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_deleted_token_opens_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(odd_tokens_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(tokens_are_printed_without_anything_secret, set_up,

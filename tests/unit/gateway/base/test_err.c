@@ -2,7 +2,9 @@
 
 #include "gateway/base/err.h"
 
-/* Each row of err_kinds.def again, by its ERR_ name: does not compile if err_names.h lacks one. */
+/* Each row of err_kinds.def again, by its ERR_ name: does not compile if err_names.h lacks
+ * one. */
+/* clang-format off */
 static const struct {
     const char *name;
     const struct err_kind *by_name;
@@ -11,6 +13,7 @@ static const struct {
 #include "gateway/base/err_kinds.def"
 #undef ERR_KIND
 };
+/* clang-format on */
 
 static void every_name_means_its_own_row(void **state)
 {
@@ -86,11 +89,13 @@ static void success_is_of_no_kind(void **state)
 
 int main(void)
 {
+    /* clang-format off */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_name_means_its_own_row),
         cmocka_unit_test(every_row_is_fit_to_be_shown),
         cmocka_unit_test(try_stops_at_the_first_failure_and_hands_it_on),
         cmocka_unit_test(success_is_of_no_kind),
     };
+    /* clang-format on */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

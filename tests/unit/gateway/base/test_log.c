@@ -84,33 +84,35 @@ static void people_get_aligned_text(void **state)
     assert_str(line(1), "17:52:00.000 \033[31mERROR\033[0m disk_full\n");
 }
 
+/* clang-format off */
 static const struct {
     const char *name;
     struct str value;
     const char *want; /* between the quotes */
 } escapes[] = {
-    {"a quote and a backslash",           STR_LIT("\"\\"),                                 "\\\"\\\\"                    },
-    {"a line break cannot end the line",  STR_LIT("a\r\nb"),                               "a\\u000d\\u000ab"            },
-    {"a NUL",                             STR_LIT("a\0b"),                                 "a\\u0000b"                   },
-    {"an escape sequence of a terminal",  STR_LIT("\033[2J"),                              "\\u001b[2J"                  },
-    {"DEL",                               STR_LIT("\x7f"),                                 "\\u007f"                     },
-    {"text in UTF-8 stays",               STR_LIT("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"),
-     "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"                                                                              },
-    {"a byte that is not UTF-8",          STR_LIT("a\xffz"),                               "a\\u00ffz"                   },
-    {"a sequence cut short",              STR_LIT("a\xe2\x82"),                            "a\\u00e2\\u0082"             },
-    {"a sequence cut by a letter",        STR_LIT("\xe2\x82z"),                            "\\u00e2\\u0082z"             },
-    {"a continuation alone",              STR_LIT("\x80"),                                 "\\u0080"                     },
-    {"overlong, two bytes",               STR_LIT("\xc0\xaf"),                             "\\u00c0\\u00af"              },
-    {"overlong, three bytes",             STR_LIT("\xe0\x80\xaf"),                         "\\u00e0\\u0080\\u00af"       },
-    {"overlong, four bytes",              STR_LIT("\xf0\x80\x80\xaf"),                     "\\u00f0\\u0080\\u0080\\u00af"},
-    {"a surrogate",                       STR_LIT("\xed\xa0\x80"),                         "\\u00ed\\u00a0\\u0080"       },
-    {"beyond Unicode",                    STR_LIT("\xf4\x90\x80\x80"),                     "\\u00f4\\u0090\\u0080\\u0080"},
-    {"the last character",                STR_LIT("\xf4\x8f\xbf\xbf"),                     "\xf4\x8f\xbf\xbf"            },
+    {"a quote and a backslash", STR_LIT("\"\\"), "\\\"\\\\"},
+    {"a line break cannot end the line", STR_LIT("a\r\nb"), "a\\u000d\\u000ab"},
+    {"a NUL", STR_LIT("a\0b"), "a\\u0000b"},
+    {"an escape sequence of a terminal", STR_LIT("\033[2J"), "\\u001b[2J"},
+    {"DEL", STR_LIT("\x7f"), "\\u007f"},
+    {"text in UTF-8 stays", STR_LIT("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"),
+     "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"},
+    {"a byte that is not UTF-8", STR_LIT("a\xffz"), "a\\u00ffz"},
+    {"a sequence cut short", STR_LIT("a\xe2\x82"), "a\\u00e2\\u0082"},
+    {"a sequence cut by a letter", STR_LIT("\xe2\x82z"), "\\u00e2\\u0082z"},
+    {"a continuation alone", STR_LIT("\x80"), "\\u0080"},
+    {"overlong, two bytes", STR_LIT("\xc0\xaf"), "\\u00c0\\u00af"},
+    {"overlong, three bytes", STR_LIT("\xe0\x80\xaf"), "\\u00e0\\u0080\\u00af"},
+    {"overlong, four bytes", STR_LIT("\xf0\x80\x80\xaf"), "\\u00f0\\u0080\\u0080\\u00af"},
+    {"a surrogate", STR_LIT("\xed\xa0\x80"), "\\u00ed\\u00a0\\u0080"},
+    {"beyond Unicode", STR_LIT("\xf4\x90\x80\x80"), "\\u00f4\\u0090\\u0080\\u0080"},
+    {"the last character", STR_LIT("\xf4\x8f\xbf\xbf"), "\xf4\x8f\xbf\xbf"},
     {"a control of eight bits, in UTF-8",
      STR_LIT("\xc2\x9b"
              "2J"),
-     "\\u00c2\\u009b2J"                                                                                                  },
+     "\\u00c2\\u009b2J"},
 };
+/* clang-format on */
 
 static void what_comes_from_outside_is_escaped(void **state)
 {
@@ -226,6 +228,7 @@ static void repeats_are_counted_and_told_later(void **state)
 
 int main(void)
 {
+    /* clang-format off */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_json_line_has_the_event_and_typed_values, set_up,
                                         tear_down),
@@ -239,5 +242,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_error_brings_its_row_with_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(repeats_are_counted_and_told_later, set_up, tear_down),
     };
+    /* clang-format on */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,22 +4,24 @@
 
 #include <stdio.h>
 
+/* clang-format off */
 static const struct {
     const char *name;
     struct str a, b;
     bool is_equal, is_equal_nocase;
     int order;
 } pairs[] = {
-    {"the same",                 STR_LIT("abc"),  STR_LIT("abc"),  true,  true,  0 },
-    {"nothing and nothing",      STR_LIT(""),     STR_LIT(""),     true,  true,  0 },
-    {"another case",             STR_LIT("aBc"),  STR_LIT("AbC"),  false, true,  1 },
-    {"a prefix is less",         STR_LIT("ab"),   STR_LIT("abc"),  false, false, -1},
-    {"nothing is less",          STR_LIT(""),     STR_LIT("\0"),   false, false, -1},
-    {"high bytes are unsigned",  STR_LIT("\x7f"), STR_LIT("\x80"), false, false, -1},
-    {"a NUL counts",             STR_LIT("a\0b"), STR_LIT("a\0c"), false, false, -1},
-    {"bit 5 makes letters only", STR_LIT("@["),   STR_LIT("`{"),   false, false, -1},
-    {"no case beyond ASCII",     STR_LIT("\xc4"), STR_LIT("\xe4"), false, false, -1},
+    {"the same", STR_LIT("abc"), STR_LIT("abc"), true, true, 0},
+    {"nothing and nothing", STR_LIT(""), STR_LIT(""), true, true, 0},
+    {"another case", STR_LIT("aBc"), STR_LIT("AbC"), false, true, 1},
+    {"a prefix is less", STR_LIT("ab"), STR_LIT("abc"), false, false, -1},
+    {"nothing is less", STR_LIT(""), STR_LIT("\0"), false, false, -1},
+    {"high bytes are unsigned", STR_LIT("\x7f"), STR_LIT("\x80"), false, false, -1},
+    {"a NUL counts", STR_LIT("a\0b"), STR_LIT("a\0c"), false, false, -1},
+    {"bit 5 makes letters only", STR_LIT("@["), STR_LIT("`{"), false, false, -1},
+    {"no case beyond ASCII", STR_LIT("\xc4"), STR_LIT("\xe4"), false, false, -1},
 };
+/* clang-format on */
 
 static int sign(int n)
 {
@@ -41,17 +43,19 @@ static void texts_are_compared_as_bytes(void **state)
     assert_true(str_is_empty(str_from(NULL)));
 }
 
+/* clang-format off */
 static const struct {
     const char *name, *text, *part;
     bool starts, ends;
 } ends[] = {
-    {"both ends",             "abcab", "ab",  true,  true },
-    {"itself",                "ab",    "ab",  true,  true },
-    {"nothing",               "ab",    "",    true,  true },
-    {"longer than the text",  "ab",    "abc", false, false},
-    {"the middle is neither", "xaby",  "ab",  false, false},
-    {"nothing in nothing",    "",      "",    true,  true },
+    {"both ends", "abcab", "ab", true, true},
+    {"itself", "ab", "ab", true, true},
+    {"nothing", "ab", "", true, true},
+    {"longer than the text", "ab", "abc", false, false},
+    {"the middle is neither", "xaby", "ab", false, false},
+    {"nothing in nothing", "", "", true, true},
 };
+/* clang-format on */
 
 static void both_ends_are_recognised(void **state)
 {
@@ -93,15 +97,15 @@ static void a_text_is_split_at_the_first_separator(void **state)
     assert_int_equal(str_index(STR_NONE, 'a'), 0);
 }
 
+/* clang-format off */
 static const struct {
     const char *name, *text, *want;
 } lists[] = {
-    {"three elements",                 "a,b,c", "[a][b][c]"},
-    {"one element",                    "a",     "[a]"      },
-    {"an empty text is one empty one", "",      "[]"       },
-    {"empty ones at the ends",         ",a,",   "[][a][]"  },
-    {"only separators",                ",,",    "[][][]"   },
+    {"three elements", "a,b,c", "[a][b][c]"},     {"one element", "a", "[a]"},
+    {"an empty text is one empty one", "", "[]"}, {"empty ones at the ends", ",a,", "[][a][]"},
+    {"only separators", ",,", "[][][]"},
 };
+/* clang-format on */
 
 static void elements_come_one_by_one(void **state)
 {
@@ -125,6 +129,7 @@ static void only_blanks_and_tabs_are_trimmed(void **state)
     assert_str(str_trim(STR_NONE), "");
 }
 
+/* clang-format off */
 static const struct {
     const char *name;
     struct str text;
@@ -132,26 +137,27 @@ static const struct {
     const struct err_kind *want_error;
     uint64_t want;
 } numbers[] = {
-    {"zero",                     STR_LIT("0"),                           9,          NULL,       0         },
-    {"leading zeros",            STR_LIT("000000000000000000000000007"), 9,          NULL,       7         },
-    {"the maximum",              STR_LIT("65535"),                       65535,      NULL,       65535     },
-    {"one beyond the maximum",   STR_LIT("65536"),                       65535,      ERR_SYNTAX, 0         },
-    {"a maximum of 0",           STR_LIT("0"),                           0,          NULL,       0         },
-    {"beyond a maximum of 0",    STR_LIT("1"),                           0,          ERR_SYNTAX, 0         },
-    {"64 bits",                  STR_LIT("18446744073709551615"),        UINT64_MAX, NULL,       UINT64_MAX},
-    {"one beyond 64 bits",       STR_LIT("18446744073709551616"),        UINT64_MAX, ERR_SYNTAX, 0         },
-    {"ten times 64 bits",        STR_LIT("184467440737095516150"),       UINT64_MAX, ERR_SYNTAX, 0         },
-    {"nothing",                  STR_LIT(""),                            9,          ERR_SYNTAX, 0         },
-    {"a sign",                   STR_LIT("+1"),                          9,          ERR_SYNTAX, 0         },
-    {"a minus",                  STR_LIT("-0"),                          9,          ERR_SYNTAX, 0         },
-    {"a blank before",           STR_LIT(" 1"),                          9,          ERR_SYNTAX, 0         },
-    {"a blank behind",           STR_LIT("1 "),                          9,          ERR_SYNTAX, 0         },
-    {"hexadecimal",              STR_LIT("0x1"),                         99,         ERR_SYNTAX, 0         },
-    {"a NUL behind",             STR_LIT("1\0"),                         99,         ERR_SYNTAX, 0         },
-    {"the character before '0'", STR_LIT("/"),                           99,         ERR_SYNTAX, 0         },
-    {"the character behind '9'", STR_LIT(":"),                           99,         ERR_SYNTAX, 0         },
-    {"digits of another script", STR_LIT("\xd9\xa1"),                    99,         ERR_SYNTAX, 0         },
+    {"zero", STR_LIT("0"), 9, NULL, 0},
+    {"leading zeros", STR_LIT("000000000000000000000000007"), 9, NULL, 7},
+    {"the maximum", STR_LIT("65535"), 65535, NULL, 65535},
+    {"one beyond the maximum", STR_LIT("65536"), 65535, ERR_SYNTAX, 0},
+    {"a maximum of 0", STR_LIT("0"), 0, NULL, 0},
+    {"beyond a maximum of 0", STR_LIT("1"), 0, ERR_SYNTAX, 0},
+    {"64 bits", STR_LIT("18446744073709551615"), UINT64_MAX, NULL, UINT64_MAX},
+    {"one beyond 64 bits", STR_LIT("18446744073709551616"), UINT64_MAX, ERR_SYNTAX, 0},
+    {"ten times 64 bits", STR_LIT("184467440737095516150"), UINT64_MAX, ERR_SYNTAX, 0},
+    {"nothing", STR_LIT(""), 9, ERR_SYNTAX, 0},
+    {"a sign", STR_LIT("+1"), 9, ERR_SYNTAX, 0},
+    {"a minus", STR_LIT("-0"), 9, ERR_SYNTAX, 0},
+    {"a blank before", STR_LIT(" 1"), 9, ERR_SYNTAX, 0},
+    {"a blank behind", STR_LIT("1 "), 9, ERR_SYNTAX, 0},
+    {"hexadecimal", STR_LIT("0x1"), 99, ERR_SYNTAX, 0},
+    {"a NUL behind", STR_LIT("1\0"), 99, ERR_SYNTAX, 0},
+    {"the character before '0'", STR_LIT("/"), 99, ERR_SYNTAX, 0},
+    {"the character behind '9'", STR_LIT(":"), 99, ERR_SYNTAX, 0},
+    {"digits of another script", STR_LIT("\xd9\xa1"), 99, ERR_SYNTAX, 0},
 };
+/* clang-format on */
 
 static void numbers_are_digits_within_bounds(void **state)
 {
@@ -184,6 +190,7 @@ static void characters_have_classes(void **state)
 
 int main(void)
 {
+    /* clang-format off */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts_are_compared_as_bytes),
         cmocka_unit_test(both_ends_are_recognised),
@@ -194,5 +201,6 @@ int main(void)
         cmocka_unit_test(numbers_are_digits_within_bounds),
         cmocka_unit_test(characters_have_classes),
     };
+    /* clang-format on */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,315 @@
+#include "gateway/upstream/resolve.h"
+#include "tests/support/asserts.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/fake_dns.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+
+static struct fake_clock fake;
+static struct loop *l;
+static struct resolver *r;
+
+struct waiter {
+    struct resolver_waiter w;
+    struct resolver_waiter *cancels;
+    unsigned told;
+    bool finds_again;
+    struct err found;
+    struct addresses addresses;
+};
+
+static void on_resolved(struct resolver_waiter *w)
+{
+    struct waiter *me = container_of(w, struct waiter, w);
+    me->told++;
+    if (me->cancels != NULL)
+        resolver_cancel(me->cancels);
+    if (me->finds_again)
+        me->found = resolver_find(r, STR("a.example"), w, &me->addresses);
+}
+
+static struct waiter waiters[3];
+
+static int set_up(void **state)
+{
+    (void)state;
+    fake_dns_use();
+    memset(waiters, 0, sizeof(waiters));
+    for (size_t i = 0; i < ARRAY_LEN(waiters); i++)
+        waiters[i].w.on_resolved = on_resolved;
+    fake_clock_use(&fake, 1795456320);
+    assert_ok(loop_new(&l));
+    assert_ok(resolver_new(l, &r));
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    resolver_free(r);
+    loop_free(l);
+    fake_clock_restore();
+    return 0;
+}
+
+static struct err find(struct waiter *w)
+{
+    return resolver_find(r, STR("a.example"), &w->w, &w->addresses);
+}
+
+static void pass(uint64_t ms)
+{
+    fake_clock_advance(&fake, ms);
+    loop_turn(l, false);
+}
+
+static const char *show(const struct addresses *of)
+{
+    static char text[1024];
+    size_t len = 0;
+    text[0] = '\0';
+    for (size_t i = 0; i < of->count; i++) {
+        const union address *a = &of->items[i];
+        bool is_v6 = a->any.sa_family == AF_INET6;
+        char one[INET6_ADDRSTRLEN];
+        const void *bytes =
+            is_v6 ? (const void *)&a->v6.sin6_addr : (const void *)&a->v4.sin_addr;
+        (void)inet_ntop(a->any.sa_family, bytes, one, sizeof(one));
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "[%s]", one);
+    }
+    return text;
+}
+
+/* ---- answers ---- */
+
+static void one_query_serves_all_who_wait(void **state)
+{
+    (void)state;
+    waiters[0].finds_again = waiters[1].finds_again = true;
+    assert_err(find(&waiters[0]), ERR_AGAIN);
+    assert_err(find(&waiters[1]), ERR_AGAIN);
+    assert_int_equal(fake_dns_asked(), 1);
+    assert_string_equal(fake_dns_oldest(), "a.example");
+    fake_dns_answer(ARES_SUCCESS, "192.0.2.1/60 2001:db8::1/60");
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(waiters[i].told, 1);
+        assert_ok(waiters[i].found);
+        assert_string_equal(show(&waiters[i].addresses), "[192.0.2.1][2001:db8::1]");
+    }
+    assert_ok(find(&waiters[2])); /* from memory */
+    assert_int_equal(fake_dns_asked(), 1);
+}
+
+static void an_answer_at_once_is_returned_not_told(void **state)
+{
+    (void)state;
+    fake_dns_at_once(ARES_ENOTFOUND, NULL);
+    struct err e = find(&waiters[0]);
+    assert_err(e, ERR_TARGET_DNS);
+    assert_int_equal(e.detail, ARES_ENOTFOUND);
+    assert_int_equal(waiters[0].told, 0);
+}
+
+static const struct {
+    const char *name, *addresses;
+    uint64_t fresh_ms;
+} ttls[] = {
+    {"the TTL counts",           "192.0.2.1/60",              60000  },
+    {"the lowest TTL counts",    "192.0.2.1/60 192.0.2.2/30", 30000  },
+    {"a TTL of 0 is a second",   "192.0.2.1/0",               1000   },
+    {"a TTL of days is an hour", "192.0.2.1/999999",          3600000},
+};
+
+static void answers_are_fresh_as_long_as_they_say(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(ttls); i++) {
+        tear_down(state);
+        set_up(state);
+        assert_err(find(&waiters[0]), ERR_AGAIN);
+        fake_dns_answer(ARES_SUCCESS, ttls[i].addresses);
+        pass(ttls[i].fresh_ms - 1);
+        assert_row_err(ttls[i].name, find(&waiters[0]), NULL);
+        assert_row_u64(ttls[i].name, fake_dns_asked(), 1);
+        pass(1);
+        (void)find(&waiters[0]);
+        assert_row_u64(ttls[i].name, fake_dns_asked(), 2);
+        fake_dns_answer(ARES_SUCCESS, "192.0.2.9/60");
+        assert_row_err(ttls[i].name, find(&waiters[0]), NULL);
+        assert_row_str(ttls[i].name, str_from(show(&waiters[0].addresses)), "[192.0.2.9]");
+    }
+}
+
+static void failures_are_remembered_for_a_while(void **state)
+{
+    (void)state;
+    assert_err(find(&waiters[0]), ERR_AGAIN);
+    fake_dns_answer(ARES_ENOTFOUND, "");
+    assert_int_equal(waiters[0].told, 1);
+    struct err e = find(&waiters[0]);
+    assert_err(e, ERR_TARGET_DNS);
+    assert_int_equal(e.detail, ARES_ENOTFOUND);
+    pass(DNS_FAIL_S * 1000 - 1);
+    assert_err(find(&waiters[0]), ERR_TARGET_DNS);
+    assert_int_equal(fake_dns_asked(), 1);
+    pass(1);
+    assert_err(find(&waiters[0]), ERR_AGAIN);
+    fake_dns_answer(ARES_SUCCESS, "192.0.2.1/60");
+    assert_ok(find(&waiters[0]));
+}
+
+static void the_last_addresses_stay_when_a_name_stops_resolving(void **state)
+{
+    (void)state;
+    assert_err(find(&waiters[0]), ERR_AGAIN);
+    fake_dns_answer(ARES_SUCCESS, "192.0.2.1/1");
+    pass(2000);
+    assert_err(find(&waiters[0]), ERR_AGAIN);
+    fake_dns_answer(ARES_ETIMEOUT, "");
+    assert_ok(find(&waiters[0]));
+    assert_string_equal(show(&waiters[0].addresses), "[192.0.2.1]");
+}
+
+static void an_answer_without_addresses_is_a_failure(void **state)
+{
+    (void)state;
+    assert_err(find(&waiters[0]), ERR_AGAIN);
+    fake_dns_answer(ARES_SUCCESS, "");
+    assert_err(find(&waiters[0]), ERR_TARGET_DNS);
+}
+
+static void addresses_are_bounded(void **state)
+{
+    (void)state;
+    char text[1024] = "";
+    size_t len = 0;
+    for (int i = 0; i < 2 * DNS_ADDRESSES_MAX; i++)
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "%s192.0.2.%d/60",
+                                i > 0 ? " " : "", i);
+    assert_err(find(&waiters[0]), ERR_AGAIN);
+    fake_dns_answer(ARES_SUCCESS, text);
+    assert_ok(find(&waiters[0]));
+    assert_int_equal(waiters[0].addresses.count, DNS_ADDRESSES_MAX);
+}
+
+/* ---- waiting ---- */
+
+static void who_cancelled_is_not_told(void **state)
+{
+    (void)state;
+    resolver_cancel(&waiters[0].w); /* not waiting: harmless */
+    assert_err(find(&waiters[0]), ERR_AGAIN);
+    assert_err(find(&waiters[1]), ERR_AGAIN);
+    assert_err(find(&waiters[2]), ERR_AGAIN);
+    resolver_cancel(&waiters[0].w);
+    resolver_cancel(&waiters[0].w);
+    waiters[1].cancels = &waiters[2].w; /* while the list is being told */
+    fake_dns_answer(ARES_SUCCESS, "192.0.2.1/60");
+    assert_int_equal(waiters[0].told, 0);
+    assert_int_equal(waiters[1].told, 1);
+    assert_int_equal(waiters[2].told, 0);
+}
+
+static void the_end_tells_nobody(void **state)
+{
+    assert_err(find(&waiters[0]), ERR_AGAIN);
+    tear_down(state);
+    assert_int_equal(waiters[0].told, 0);
+    resolver_free(NULL);
+    set_up(state);
+}
+
+/* ---- limits ---- */
+
+static void the_names_in_memory_are_bounded(void **state)
+{
+    (void)state;
+    struct addresses found;
+    char name[32];
+    assert_err(find(&waiters[0]), ERR_AGAIN); /* open all the while: not forgotten */
+    fake_dns_at_once(ARES_ENOTFOUND, NULL);
+    for (int i = 0; i < 2 * DNS_NAMES_MAX; i++) {
+        int len = snprintf(name, sizeof(name), "n%d.example", i);
+        assert_err(resolver_find(r, str_make(name, (size_t)len), &waiters[1].w, &found),
+                   ERR_TARGET_DNS);
+    }
+    unsigned asked = fake_dns_asked();
+    assert_err(resolver_find(r, STR("n0.example"), &waiters[1].w, &found), ERR_TARGET_DNS);
+    assert_int_equal(fake_dns_asked(), asked + 1); /* was forgotten */
+    fake_dns_at_once(-1, NULL);
+    fake_dns_answer(ARES_SUCCESS, "192.0.2.1/60");
+    assert_int_equal(waiters[0].told, 1);
+    assert_ok(find(&waiters[0]));
+}
+
+static void without_memory_it_says_so(void **state)
+{
+    (void)state;
+    fake_dns_at_once(ARES_ENOTFOUND, NULL);
+    unsigned failures = 0;
+    for_each_fault(n)
+    {
+        struct resolver *other;
+        struct err e = resolver_new(l, &other);
+        if (!failed(e)) {
+            struct addresses found;
+            e = resolver_find(other, STR("b.example"), &waiters[0].w, &found);
+            resolver_free(other);
+        }
+        assert_true(err_is(e, ERR_TARGET_DNS) || err_is(e, ERR_MEMORY));
+        failures += err_is(e, ERR_MEMORY);
+    }
+    assert_true(failures >= 3);
+}
+
+/* ---- the library itself, as far as it needs no network ---- */
+
+static void names_of_this_machine_are_known(void **state)
+{
+    (void)state;
+    fake_dns_restore();
+    struct addresses found = {.count = 0};
+    struct err e = resolver_find(r, STR("localhost"), &waiters[0].w, &found);
+    for (int i = 0; i < 100 && err_is(e, ERR_AGAIN); i++) {
+        loop_turn(l, false);
+        if (waiters[0].told > 0)
+            e = resolver_find(r, STR("localhost"), &waiters[0].w, &found);
+    }
+    assert_ok(e);
+    assert_true(found.count >= 1);
+    const char *shown = show(&found);
+    assert_true(strstr(shown, "[127.0.0.1]") != NULL || strstr(shown, "[::1]") != NULL);
+}
+
+/* RFC 7686: names that must not be asked for fail without a query. */
+static void a_name_that_cannot_resolve_fails(void **state)
+{
+    (void)state;
+    fake_dns_restore();
+    struct addresses found;
+    struct err e = resolver_find(r, STR("hidden.onion"), &waiters[0].w, &found);
+    assert_err(e, ERR_TARGET_DNS);
+    assert_int_equal(e.detail, ARES_ENOTFOUND);
+}
+
+#define WITH_RESOLVER(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_RESOLVER(one_query_serves_all_who_wait),
+        WITH_RESOLVER(an_answer_at_once_is_returned_not_told),
+        WITH_RESOLVER(answers_are_fresh_as_long_as_they_say),
+        WITH_RESOLVER(failures_are_remembered_for_a_while),
+        WITH_RESOLVER(the_last_addresses_stay_when_a_name_stops_resolving),
+        WITH_RESOLVER(an_answer_without_addresses_is_a_failure),
+        WITH_RESOLVER(addresses_are_bounded),
+        WITH_RESOLVER(who_cancelled_is_not_told),
+        WITH_RESOLVER(the_end_tells_nobody),
+        WITH_RESOLVER(the_names_in_memory_are_bounded),
+        WITH_RESOLVER(without_memory_it_says_so),
+        WITH_RESOLVER(names_of_this_machine_are_known),
+        WITH_RESOLVER(a_name_that_cannot_resolve_fails),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
