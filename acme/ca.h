@@ -44,8 +44,8 @@ struct err ca_forget_account(struct ca *ca);
 /* What the administrator must do before this CA can be used; empty: nothing that we know of. */
 struct str ca_blocked_by(const struct ca *ca);
 
-/* A CA that cannot be reached is left alone for ACME_HOLD_MS, by everybody; an answer ends
- * that. */
+/* A CA that cannot be reached is to be left alone for ACME_HOLD_MS; an answer ends that.  The
+ * owner of the certificates sees to it. */
 void ca_hold(struct ca *ca, uint64_t now_ms);
 void ca_release(struct ca *ca);
 uint64_t ca_held_until_ms(const struct ca *ca); /* 0: not held */

@@ -283,13 +283,13 @@ static struct MHD_Daemon *start_daemon(struct door *door, int fd)
 {
     const unsigned flags = MHD_USE_EPOLL | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ERROR_LOG;
     const struct MHD_OptionItem options[] = {
-        {MHD_OPTION_LISTEN_SOCKET,           fd,                             NULL},
-        {MHD_OPTION_CONNECTION_LIMIT,        ADMIN_CONNECTIONS_MAX,          NULL},
-        {MHD_OPTION_CONNECTION_TIMEOUT,      ADMIN_IDLE_S,                   NULL},
+        {MHD_OPTION_LISTEN_SOCKET, fd, NULL},
+        {MHD_OPTION_CONNECTION_LIMIT, ADMIN_CONNECTIONS_MAX, NULL},
+        {MHD_OPTION_CONNECTION_TIMEOUT, ADMIN_IDLE_S, NULL},
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)ADMIN_HEAD_MAX_BYTES, NULL},
-        {MHD_OPTION_THREAD_POOL_SIZE,        ADMIN_THREADS,                  NULL},
-        {MHD_OPTION_STRICT_FOR_CLIENT,       1,                              NULL},
-        {MHD_OPTION_END,                     0,                              NULL},
+        {MHD_OPTION_THREAD_POOL_SIZE, ADMIN_THREADS, NULL},
+        {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
+        {MHD_OPTION_END, 0, NULL},
     };
     /* The logger comes first, so that it hears about the other options. */
     return MHD_start_daemon(flags, 0, NULL, NULL, on_request, door, MHD_OPTION_EXTERNAL_LOGGER,

@@ -65,16 +65,16 @@ static const struct {
     [FAMILY_UP] = {.name = "gatehouse_target_up",
                    .type = "gauge",
                    .help = "1: the last answer came, 0: the last attempt failed, "
-                           "absent: not asked yet"             },
+                           "absent: not asked yet"},
     [FAMILY_REQUESTS] = {.name = "gatehouse_target_requests_total",
-                   .type = "counter",
-                   .help = "Requests sent to the target"       },
+                         .type = "counter",
+                         .help = "Requests sent to the target"},
     [FAMILY_FAILURES] = {.name = "gatehouse_target_failures_total",
-                   .type = "counter",
-                   .help = "Requests that the target failed"   },
+                         .type = "counter",
+                         .help = "Requests that the target failed"},
     [FAMILY_CONNECTIONS] = {.name = "gatehouse_target_connections",
-                   .type = "gauge",
-                   .help = "Connections to the target open now"},
+                            .type = "gauge",
+                            .help = "Connections to the target open now"},
 };
 
 static long long value_of(enum family f, const struct target_report *r)

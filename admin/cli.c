@@ -10,11 +10,11 @@
 #define CLI_ARENA_MAX_BYTES (1024 * MIB)
 
 static const struct cli_flag common_flags[] = {
-    {"data",   "DIR",   "data directory whose admin.sock is asked"  },
-    {"server", "URL",   "ask http://ADDR:PORT instead of the socket"},
-    {"token",  "TOKEN", "API token for --server"                    },
-    {"json",   NULL,    "print the API's JSON instead of tables"    },
-    {NULL,     NULL,    NULL                                        },
+    {"data", "DIR", "data directory whose admin.sock is asked"},
+    {"server", "URL", "ask http://ADDR:PORT instead of the socket"},
+    {"token", "TOKEN", "API token for --server"},
+    {"json", NULL, "print the API's JSON instead of tables"},
+    {NULL, NULL, NULL},
 };
 
 struct group {
@@ -24,14 +24,14 @@ struct group {
 };
 
 static const struct group groups[] = {
-    {"route",    "which requests go where",                 cli_route_commands   },
-    {"stream",   "TCP and UDP ports (not available yet)",   cli_stream_commands  },
-    {"cert",     "certificates: issued, imported, renewed", cli_cert_commands    },
-    {"acme",     "where certificates come from",            cli_acme_commands    },
-    {"settings", "settings of the whole gateway",           cli_settings_commands},
-    {"token",    "tokens for the API over the network",     cli_token_commands   },
-    {NULL,       NULL,                                      cli_status_commands  },
-    {NULL,       NULL,                                      cli_config_commands  },
+    {"route", "which requests go where", cli_route_commands},
+    {"stream", "TCP and UDP ports (not available yet)", cli_stream_commands},
+    {"cert", "certificates: issued, imported, renewed", cli_cert_commands},
+    {"acme", "where certificates come from", cli_acme_commands},
+    {"settings", "settings of the whole gateway", cli_settings_commands},
+    {"token", "tokens for the API over the network", cli_token_commands},
+    {NULL, NULL, cli_status_commands},
+    {NULL, NULL, cli_config_commands},
 };
 
 static const char run_synopsis[] =

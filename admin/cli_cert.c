@@ -23,16 +23,10 @@ static struct str next_of(struct cli *cli, const json_t *cert)
 
 static void print_list(struct cli *cli, const json_t *items)
 {
-    static const struct cli_column columns[] = {
-        {"ID",      CLI_KEEP  },
-        {"NAMES",   CLI_SHRINK},
-        {"STATE",   CLI_KEEP  },
-        {"EXPIRES", CLI_KEEP  },
-        {"NEXT",    CLI_DROP  },
-        {"USED BY", CLI_SHRINK},
-        {"SOURCE",  CLI_DROP  },
-        {NULL,      CLI_KEEP  }
-    };
+    static const struct cli_column columns[] = {{"ID", CLI_KEEP},     {"NAMES", CLI_SHRINK},
+                                                {"STATE", CLI_KEEP},  {"EXPIRES", CLI_KEEP},
+                                                {"NEXT", CLI_DROP},   {"USED BY", CLI_SHRINK},
+                                                {"SOURCE", CLI_DROP}, {NULL, CLI_KEEP}};
     struct cli_table *t = cli_table_new(cli->arena, columns);
     for (size_t i = 0; i < json_array_size(items); i++) {
         const json_t *cert = json_array_get(items, i);
@@ -114,10 +108,10 @@ static enum cli_exit show(struct cli *cli)
 }
 
 static const struct cli_flag import_flags[] = {
-    {"cert", "FILE", "PEM, the certificate first, then its chain (required)"     },
-    {"key",  "FILE", "PEM, unencrypted private key (required)"                   },
-    {"id",   "ID",   "name of the certificate; with one that exists, replaces it"},
-    {NULL,   NULL,   NULL                                                        },
+    {"cert", "FILE", "PEM, the certificate first, then its chain (required)"},
+    {"key", "FILE", "PEM, unencrypted private key (required)"},
+    {"id", "ID", "name of the certificate; with one that exists, replaces it"},
+    {NULL, NULL, NULL},
 };
 
 static enum cli_exit import_pair(struct cli *cli)
@@ -153,7 +147,7 @@ static enum cli_exit import_pair(struct cli *cli)
 
 static const struct cli_flag renew_flags[] = {
     {"wait", NULL, "wait until it is done, ten minutes at most"},
-    {NULL,   NULL, NULL                                        },
+    {NULL, NULL, NULL},
 };
 
 static bool has_changed(const json_t *before, const json_t *now, const char *member)
@@ -216,7 +210,7 @@ static const struct cli_flag revoke_flags[] = {
     {"reason", "REASON",
      "unspecified, key_compromise, affiliation_changed, superseded or "
      "cessation_of_operation (required)"},
-    {NULL,     NULL,     NULL           },
+    {NULL, NULL, NULL},
 };
 
 static enum cli_exit revoke(struct cli *cli)

@@ -206,11 +206,7 @@ struct str cli_when(struct cli *cli, struct str time)
         const char *one;
         const char *many;
         int64_t seconds;
-    } units[] = {
-        {"day",    "days",    86400},
-        {"hour",   "hours",   3600 },
-        {"minute", "minutes", 60   }
-    };
+    } units[] = {{"day", "days", 86400}, {"hour", "hours", 3600}, {"minute", "minutes", 60}};
     int64_t at;
     if (failed(units_parse_time(time, &at)))
         return STR("-");
@@ -233,17 +229,12 @@ enum cli_colour cli_state_colour(struct str state)
         struct str state;
         enum cli_colour colour;
     } colours[] = {
-        {STR_LIT("ok"),       CLI_GOOD},
-        {STR_LIT("up"),       CLI_GOOD},
-        {STR_LIT("active"),   CLI_GOOD},
-        {STR_LIT("degraded"), CLI_WARN},
-        {STR_LIT("pending"),  CLI_WARN},
-        {STR_LIT("renewing"), CLI_WARN},
-        {STR_LIT("down"),     CLI_BAD },
-        {STR_LIT("failed"),   CLI_BAD },
-        {STR_LIT("expired"),  CLI_BAD },
-        {STR_LIT("disabled"), CLI_DIM },
-        {STR_LIT("unknown"),  CLI_DIM },
+        {STR_LIT("ok"), CLI_GOOD},      {STR_LIT("up"), CLI_GOOD},
+        {STR_LIT("active"), CLI_GOOD},  {STR_LIT("degraded"), CLI_WARN},
+        {STR_LIT("pending"), CLI_WARN}, {STR_LIT("renewing"), CLI_WARN},
+        {STR_LIT("down"), CLI_BAD},     {STR_LIT("failed"), CLI_BAD},
+        {STR_LIT("expired"), CLI_BAD},  {STR_LIT("disabled"), CLI_DIM},
+        {STR_LIT("unknown"), CLI_DIM},
     };
     for (size_t i = 0; i < ARRAY_LEN(colours); i++) {
         if (str_eq(state, colours[i].state))

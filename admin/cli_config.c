@@ -32,18 +32,16 @@ static enum cli_exit export_config(struct cli *cli)
 
 static const struct cli_flag import_flags[] = {
     {"dry-run", NULL, "only say what would change"},
-    {NULL,      NULL, NULL                        },
+    {NULL, NULL, NULL},
 };
 
 static void print_changes(struct cli *cli, const json_t *changes)
 {
-    static const struct cli_column columns[] = {
-        {"CHANGE",  CLI_KEEP  },
-        {"WHAT",    CLI_KEEP  },
-        {"ID",      CLI_SHRINK},
-        {"MEMBERS", CLI_SHRINK},
-        {NULL,      CLI_KEEP  }
-    };
+    static const struct cli_column columns[] = {{"CHANGE", CLI_KEEP},
+                                                {"WHAT", CLI_KEEP},
+                                                {"ID", CLI_SHRINK},
+                                                {"MEMBERS", CLI_SHRINK},
+                                                {NULL, CLI_KEEP}};
     struct cli_table *t = cli_table_new(cli->arena, columns);
     for (size_t i = 0; i < json_array_size(changes); i++) {
         const json_t *change = json_array_get(changes, i);

@@ -29,15 +29,9 @@ static struct str hosts_of(struct cli *cli, const json_t *route)
 static void print_list(struct cli *cli, const json_t *items)
 {
     static const struct cli_column columns[] = {
-        {"ID",          CLI_KEEP  },
-        {"HOSTS",       CLI_SHRINK},
-        {"PATH",        CLI_SHRINK},
-        {"TARGETS",     CLI_SHRINK},
-        {"ENABLED",     CLI_KEEP  },
-        {"CERTIFICATE", CLI_DROP  },
-        {"HTTPS",       CLI_DROP  },
-        {NULL,          CLI_KEEP  }
-    };
+        {"ID", CLI_KEEP},        {"HOSTS", CLI_SHRINK}, {"PATH", CLI_SHRINK},
+        {"TARGETS", CLI_SHRINK}, {"ENABLED", CLI_KEEP}, {"CERTIFICATE", CLI_DROP},
+        {"HTTPS", CLI_DROP},     {NULL, CLI_KEEP}};
     struct cli_table *t = cli_table_new(cli->arena, columns);
     for (size_t i = 0; i < json_array_size(items); i++) {
         const json_t *route = json_array_get(items, i);
@@ -155,17 +149,17 @@ static const struct {
     const char *flag;
     struct str path;
 } plain_flags[] = {
-    {"id",               STR_LIT("id")                        },
-    {"certificate",      STR_LIT("certificate")               },
-    {"https",            STR_LIT("https")                     },
-    {"host-header",      STR_LIT("host_header")               },
-    {"max-body",         STR_LIT("max_body")                  },
-    {"verify",           STR_LIT("upstream.tls.verify")       },
-    {"server-name",      STR_LIT("upstream.tls.server_name")  },
-    {"balance",          STR_LIT("upstream.balance")          },
-    {"connect-timeout",  STR_LIT("upstream.timeouts.connect") },
+    {"id", STR_LIT("id")},
+    {"certificate", STR_LIT("certificate")},
+    {"https", STR_LIT("https")},
+    {"host-header", STR_LIT("host_header")},
+    {"max-body", STR_LIT("max_body")},
+    {"verify", STR_LIT("upstream.tls.verify")},
+    {"server-name", STR_LIT("upstream.tls.server_name")},
+    {"balance", STR_LIT("upstream.balance")},
+    {"connect-timeout", STR_LIT("upstream.timeouts.connect")},
     {"response-timeout", STR_LIT("upstream.timeouts.response")},
-    {"idle-timeout",     STR_LIT("upstream.timeouts.idle")    },
+    {"idle-timeout", STR_LIT("upstream.timeouts.idle")},
 };
 
 static enum cli_exit out_of_memory(struct cli *cli)

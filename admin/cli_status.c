@@ -52,10 +52,7 @@ static void print_head(struct cli *cli, const json_t *doc)
 static void print_listeners(struct cli *cli, const json_t *listeners)
 {
     static const struct cli_column columns[] = {
-        {"LISTENER", CLI_KEEP},
-        {"FOR",      CLI_KEEP},
-        {NULL,       CLI_KEEP}
-    };
+        {"LISTENER", CLI_KEEP}, {"FOR", CLI_KEEP}, {NULL, CLI_KEEP}};
     struct cli_table *t = cli_table_new(cli->arena, columns);
     if (json_array_size(listeners) == 0)
         return;
@@ -70,14 +67,9 @@ static void print_listeners(struct cli *cli, const json_t *listeners)
 }
 
 static const struct cli_column route_columns[] = {
-    {"ROUTE",     CLI_KEEP  },
-    {"STATE",     CLI_KEEP  },
-    {"TARGET",    CLI_SHRINK},
-    {"TARGET IS", CLI_KEEP  },
-    {"REQUESTS",  CLI_DROP  },
-    {"FAILED",    CLI_DROP  },
-    {NULL,        CLI_KEEP  }
-};
+    {"ROUTE", CLI_KEEP},     {"STATE", CLI_KEEP},    {"TARGET", CLI_SHRINK},
+    {"TARGET IS", CLI_KEEP}, {"REQUESTS", CLI_DROP}, {"FAILED", CLI_DROP},
+    {NULL, CLI_KEEP}};
 
 /* One line per target; id and state of the route on the first. */
 static void add_route(struct cli *cli, struct cli_table *t, const json_t *route)
@@ -140,13 +132,11 @@ static void print_routes(struct cli *cli, const json_t *routes)
 
 static void print_certs(struct cli *cli, const json_t *certs)
 {
-    static const struct cli_column columns[] = {
-        {"CERTIFICATE", CLI_KEEP  },
-        {"STATE",       CLI_KEEP  },
-        {"EXPIRES",     CLI_KEEP  },
-        {"NEXT",        CLI_SHRINK},
-        {NULL,          CLI_KEEP  }
-    };
+    static const struct cli_column columns[] = {{"CERTIFICATE", CLI_KEEP},
+                                                {"STATE", CLI_KEEP},
+                                                {"EXPIRES", CLI_KEEP},
+                                                {"NEXT", CLI_SHRINK},
+                                                {NULL, CLI_KEEP}};
     struct cli_table *t = cli_table_new(cli->arena, columns);
     size_t count = json_array_size(certs);
     if (count == 0)

@@ -22,11 +22,11 @@ static enum cli_exit show(struct cli *cli)
 }
 
 static const struct cli_flag add_flags[] = {
-    {"id",          "ID",                    "name of the stream; made from LISTEN if absent"},
-    {"protocol",    "tcp|udp",               "default: tcp"                                  },
-    {"tls",         "passthrough|terminate", "default: passthrough"                          },
-    {"certificate", "ID",                    "for --tls terminate"                           },
-    {NULL,          NULL,                    NULL                                            },
+    {"id", "ID", "name of the stream; made from LISTEN if absent"},
+    {"protocol", "tcp|udp", "default: tcp"},
+    {"tls", "passthrough|terminate", "default: passthrough"},
+    {"certificate", "ID", "for --tls terminate"},
+    {NULL, NULL, NULL},
 };
 
 static struct err make_stream(struct cli *cli, json_t *stream)

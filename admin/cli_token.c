@@ -8,12 +8,8 @@
 static enum cli_exit list(struct cli *cli)
 {
     static const struct cli_column columns[] = {
-        {"ID",      CLI_KEEP  },
-        {"NAME",    CLI_SHRINK},
-        {"SCOPES",  CLI_KEEP  },
-        {"EXPIRES", CLI_KEEP  },
-        {"CREATED", CLI_KEEP  },
-        {NULL,      CLI_KEEP  },
+        {"ID", CLI_KEEP},      {"NAME", CLI_SHRINK},  {"SCOPES", CLI_KEEP},
+        {"EXPIRES", CLI_KEEP}, {"CREATED", CLI_KEEP}, {NULL, CLI_KEEP},
     };
     AUTO(json_decref) json_t *doc = NULL;
     enum cli_exit status = cli_call(cli, "GET", STR("/v1/tokens"), NULL, &doc);
@@ -44,10 +40,10 @@ static enum cli_exit list(struct cli *cli)
 }
 
 static const struct cli_flag create_flags[] = {
-    {"name",    "NAME",             "what the token is for (required)"                 },
-    {"scope",   "read|write|admin", "what it may do, repeatable (default: read)"       },
-    {"expires", "WHEN",             "90d, 12h, 2030-01-31 or RFC 3339 (default: never)"},
-    {NULL,      NULL,               NULL                                               },
+    {"name", "NAME", "what the token is for (required)"},
+    {"scope", "read|write|admin", "what it may do, repeatable (default: read)"},
+    {"expires", "WHEN", "90d, 12h, 2030-01-31 or RFC 3339 (default: never)"},
+    {NULL, NULL, NULL},
 };
 
 /* "90d" from now, a date, or a time; as RFC 3339 in the arena. */

@@ -7,7 +7,7 @@ static const struct {
     struct str name;
     enum token_scope scope;
 } scopes[] = {
-    {STR_LIT("read"),  SCOPE_READ },
+    {STR_LIT("read"), SCOPE_READ},
     {STR_LIT("write"), SCOPE_WRITE},
     {STR_LIT("admin"), SCOPE_ADMIN},
 };
@@ -68,7 +68,7 @@ const struct shape token_request_shape[] = {
      .is_nullable = true,
      .check = check_expires,
      .doc = "RFC 3339; null: it does not expire."},
-    {.name = NULL                             },
+    {.name = NULL},
 };
 
 struct err token_request_read(const json_t *doc, struct arena *a, struct invalid *inv,

@@ -33,15 +33,13 @@ static bool read_host(struct str host, uint16_t port, union socket_address *ret_
     if (host.len >= sizeof(text))
         return false;
     memcpy(text, host.p, host.len);
-    *ret_address = (union socket_address){
-        .v4 = {.sin_family = AF_INET, .sin_port = htons(port)}
-    };
+    *ret_address =
+        (union socket_address){.v4 = {.sin_family = AF_INET, .sin_port = htons(port)}};
     /* Without brackets "::1:80" could be read in two ways. */
     if (!is_v6)
         return inet_pton(AF_INET, text, &ret_address->v4.sin_addr) == 1;
-    *ret_address = (union socket_address){
-        .v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)}
-    };
+    *ret_address =
+        (union socket_address){.v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)}};
     return inet_pton(AF_INET6, text, &ret_address->v6.sin6_addr) == 1;
 }
 
@@ -271,15 +269,13 @@ struct err listener_start(struct loop *loop, struct listener_address *address, u
     struct listener *l = mem_new(struct listener);
     if (l == NULL)
         return fail(ERR_MEMORY, 0);
-    *l = (struct listener){
-        .loop = loop,
-        .watch = {.on_ready = on_ready, .fd = -1},
-        .rest = {.on_fire = on_rested                   },
-        .fd = address->fds[index],
-        .kind = address->kind,
-        .on_accept = on_accept,
-        .arg = arg
-    };
+    *l = (struct listener){.loop = loop,
+                           .watch = {.on_ready = on_ready, .fd = -1},
+                           .rest = {.on_fire = on_rested},
+                           .fd = address->fds[index],
+                           .kind = address->kind,
+                           .on_accept = on_accept,
+                           .arg = arg};
     struct err e = loop_watch(loop, &l->watch, l->fd, EPOLLIN);
     if (failed(e)) {
         mem_free(l);

@@ -312,9 +312,7 @@ static struct err start_control(struct process *p)
  * log. */
 static struct err show_first_token(struct process *p)
 {
-    struct secret token = {
-        {NULL, 0}
-    };
+    struct secret token = {{NULL, 0}};
     bool is_created = false;
     TRY(admin_first_token(p->store, &token, &is_created));
     if (is_created) {

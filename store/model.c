@@ -116,11 +116,7 @@ json_t *token_to_json(const struct token *t)
     static const struct {
         unsigned scope;
         const char *name;
-    } scopes[] = {
-        {SCOPE_READ,  "read" },
-        {SCOPE_WRITE, "write"},
-        {SCOPE_ADMIN, "admin"}
-    };
+    } scopes[] = {{SCOPE_READ, "read"}, {SCOPE_WRITE, "write"}, {SCOPE_ADMIN, "admin"}};
     AUTO(json_decref) json_t *json = model_object_to_json(&t->object);
     AUTO(json_decref) json_t *names = json_array();
     for (size_t i = 0; i < ARRAY_LEN(scopes); i++) {

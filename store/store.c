@@ -28,12 +28,12 @@ static void explain(struct invalid *why, struct err e, const char *data_dir)
         const struct err_kind *kind;
         const char *advice;
     } rows[] = {
-        {ERR_DATA_LOCKED, "stop it first, or choose another folder with --data"       },
+        {ERR_DATA_LOCKED, "stop it first, or choose another folder with --data"},
         {ERR_KEY_MISSING, "put it back from a backup: the stored private keys need it"},
-        {ERR_KEY_WRONG,   "put the master.key back that belongs to this gatehouse.db" },
-        {ERR_DB_CORRUPT,  "put a backup in the place of gatehouse.db"                 },
-        {ERR_DB_FULL,     "make room on the disk"                                     },
-        {ERR_DB_BUSY,     "another program holds gatehouse.db open"                   },
+        {ERR_KEY_WRONG, "put the master.key back that belongs to this gatehouse.db"},
+        {ERR_DB_CORRUPT, "put a backup in the place of gatehouse.db"},
+        {ERR_DB_FULL, "make room on the disk"},
+        {ERR_DB_BUSY, "another program holds gatehouse.db open"},
     };
     if (err_is(e, ERR_DB_FUTURE)) {
         invalid_add(

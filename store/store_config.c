@@ -42,13 +42,11 @@ static void check_members(const json_t *doc, struct invalid *inv)
     static const struct {
         struct str name;
         bool is_list;
-    } rows[] = {
-        {STR_LIT("settings"),     false},
-        {STR_LIT("acme"),         false},
-        {STR_LIT("routes"),       true },
-        {STR_LIT("streams"),      true },
-        {STR_LIT("certificates"), true }
-    };
+    } rows[] = {{STR_LIT("settings"), false},
+                {STR_LIT("acme"), false},
+                {STR_LIT("routes"), true},
+                {STR_LIT("streams"), true},
+                {STR_LIT("certificates"), true}};
     const char *name;
     json_t *value;
     json_object_foreach(COUNTED_MUTABLE(json_t, doc), name, value)

@@ -16,9 +16,9 @@ static const struct {
     const char *colour;
 } levels[] = {
     [LOG_LEVEL_ERROR] = {"error", "ERROR", "\033[31m"},
-    [LOG_LEVEL_WARN] = {"warn",  "WARN ", "\033[33m"},
-    [LOG_LEVEL_INFO] = {"info",  "INFO ", "\033[32m"},
-    [LOG_LEVEL_DEBUG] = {"debug", "DEBUG", "\033[2m" },
+    [LOG_LEVEL_WARN] = {"warn", "WARN ", "\033[33m"},
+    [LOG_LEVEL_INFO] = {"info", "INFO ", "\033[32m"},
+    [LOG_LEVEL_DEBUG] = {"debug", "DEBUG", "\033[2m"},
 };
 
 /* A line under construction; what does not fit is dropped and the line marked. */

@@ -10,18 +10,15 @@ struct unit {
 
 /* Largest first: formatting takes the first that divides the value. */
 static const struct unit duration_units[] = {
-    {STR_LIT("d"),  86400000},
-    {STR_LIT("h"),  3600000 },
-    {STR_LIT("m"),  60000   },
-    {STR_LIT("s"),  1000    },
-    {STR_LIT("ms"), 1       },
+    {STR_LIT("d"), 86400000}, {STR_LIT("h"), 3600000}, {STR_LIT("m"), 60000},
+    {STR_LIT("s"), 1000},     {STR_LIT("ms"), 1},
 };
 static const struct unit size_units[] = {
     {STR_LIT("TiB"), 1ull << 40},
     {STR_LIT("GiB"), 1ull << 30},
     {STR_LIT("MiB"), 1ull << 20},
     {STR_LIT("KiB"), 1ull << 10},
-    {STR_LIT("B"),   1         },
+    {STR_LIT("B"), 1},
 };
 
 static const uint64_t duration_max_ms = 10ull * 365 * 86400000;

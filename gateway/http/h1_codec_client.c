@@ -104,8 +104,8 @@ static struct err send_head(struct codec *c, uint32_t id, const struct http_head
         enum h1_framing framing;
         enum h1_writer_state next;
     } bodies[] = {
-        [HTTP_BODY_NONE] = {H1_FRAMING_NONE,    H1_WRITER_NOTHING},
-        [HTTP_BODY_LENGTH] = {H1_FRAMING_LENGTH,  H1_WRITER_LENGTH },
+        [HTTP_BODY_NONE] = {H1_FRAMING_NONE, H1_WRITER_NOTHING},
+        [HTTP_BODY_LENGTH] = {H1_FRAMING_LENGTH, H1_WRITER_LENGTH},
         [HTTP_BODY_UNKNOWN] = {H1_FRAMING_CHUNKED, H1_WRITER_CHUNKED},
     };
     struct client *k = client_of(c);

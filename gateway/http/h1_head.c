@@ -170,10 +170,7 @@ static struct err read_absolute(struct arena *a, struct str target,
     static const struct {
         struct str prefix;
         uint16_t port;
-    } schemes[] = {
-        {STR_LIT("http://"),  80 },
-        {STR_LIT("https://"), 443}
-    };
+    } schemes[] = {{STR_LIT("http://"), 80}, {STR_LIT("https://"), 443}};
     size_t s = 0;
     while (s < ARRAY_LEN(schemes) &&
            !str_eq_nocase(str_sub(target, 0, schemes[s].prefix.len), schemes[s].prefix))

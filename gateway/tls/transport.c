@@ -104,9 +104,7 @@ static BIO *new_bio(struct transport *t)
 
 void transport_open(struct transport *t, int fd, struct scratch *scratch)
 {
-    *t = (struct transport){
-        .priv = {.fd = fd, .scratch = scratch}
-    };
+    *t = (struct transport){.priv = {.fd = fd, .scratch = scratch}};
     t->priv.may_read = t->priv.may_write = true;
     buf_init(&t->priv.unsent, SEALED_MAX_BYTES * 2);
     buf_init(&t->priv.held, SEALED_BYTES);

@@ -95,10 +95,8 @@ struct err resolver_new(struct loop *loop, struct resolver **ret_resolver)
     r->loop = loop;
     r->timer.on_fire = on_timer;
     for (size_t i = 0; i < SOCKETS_MAX; i++)
-        r->sockets[i] = (struct socket_watch){
-            .watch = {.on_ready = on_socket_ready, .fd = -1},
-              .resolver = r
-        };
+        r->sockets[i] = (struct socket_watch){.watch = {.on_ready = on_socket_ready, .fd = -1},
+                                              .resolver = r};
     r->names = map_new();
     struct ares_options o = {.timeout = QUERY_TIMEOUT_MS,
                              .tries = QUERY_TRIES,

@@ -284,11 +284,7 @@ static void check_cuts(unsigned how, size_t cut, struct str bytes)
         .unsent_bytes = (how & LEAVES_BODY) != 0 ? 1 : 0,
         .max_head_bytes = (how & IS_NARROW) != 0 ? NARROW_HEAD_MAX_BYTES : HEAD_MAX_BYTES,
     };
-    const size_t steps[][2] = {
-        {cut, bytes.len},
-        {1,   1        },
-        {cut, cut + 1  }
-    };
+    const size_t steps[][2] = {{cut, bytes.len}, {1, 1}, {cut, cut + 1}};
     struct buf want;
     struct buf got;
     buf_init(&want, TEXT_MAX_BYTES);

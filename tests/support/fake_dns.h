@@ -1,8 +1,8 @@
 /* fake_dns.h - answers to c-ares queries that a test makes up.
  *
- * Purpose: look-ups without a network.  Definitions in a program come before those of a shared
- *          library, so that linking this file replaces the functions of c-ares that ask and free;
- *          while it is not in use they pass everything on to the library.
+ * Purpose: look-ups without a network.  Definitions in a program come before those of a
+ *          shared library, so that linking this file replaces the functions of c-ares that
+ *          ask and free; while it is not in use they pass everything on to the library.
  * Thread:  the test's.
  * Owns:    answers until c-ares' user frees them.
  * Fails:   assertions. */

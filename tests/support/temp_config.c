@@ -83,15 +83,13 @@ void temp_config_challenge(struct temp_store *t, const char *cert_id, const char
                               .token = str_from(token),
                               .key_authorization = str_from(answer),
                               .state = STR("pending")};
-    struct order_row row = {
-        .cert_id = str_from(cert_id),
-        .directory = STR("https://ca.example/directory"),
-        .state = STR("POLL"),
-        .names = {.items = &name, .count = 1},
-        .url = STR("https://ca.example/order/1"),
-        .authzs = &authz,
-        .authz_count = 1
-    };
+    struct order_row row = {.cert_id = str_from(cert_id),
+                            .directory = STR("https://ca.example/directory"),
+                            .state = STR("POLL"),
+                            .names = {.items = &name, .count = 1},
+                            .url = STR("https://ca.example/order/1"),
+                            .authzs = &authz,
+                            .authz_count = 1};
     struct tx *tx;
     must(store_begin(t->store, &tx), "begin");
     must(tx_order_put(tx, &row), "order");

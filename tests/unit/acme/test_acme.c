@@ -118,12 +118,10 @@ static bool is_renewed(const struct cert *c)
 static void ask_for_renewal(void)
 {
     struct tx *tx;
-    struct cert_progress p = {
-        .state = CERT_ACTIVE,
-        .next = {.what = STR("renew"),
-                 .at = clock_now_at(),
-                 .why = STR("asked for by an administrator")}
-    };
+    struct cert_progress p = {.state = CERT_ACTIVE,
+                              .next = {.what = STR("renew"),
+                                       .at = clock_now_at(),
+                                       .why = STR("asked for by an administrator")}};
     assert_false(failed(store_begin(bench.store.store, &tx)));
     assert_false(failed(tx_cert_progress(tx, STR("a.example"), &p)));
     assert_false(failed(store_commit(&tx)));

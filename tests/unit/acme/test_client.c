@@ -107,9 +107,7 @@ struct trial {
 
 static void begin(struct trial *t, const struct line *lines, size_t count)
 {
-    *t = (struct trial){
-        .script = {.lines = lines, .count = count}
-    };
+    *t = (struct trial){.script = {.lines = lines, .count = count}};
     fake_fetch_init(&t->fetch, answer, &t->script);
     assert_false(
         failed(client_new(&(struct client_options){.fetch = &t->fetch.fetch,
@@ -195,12 +193,12 @@ static void an_error_keeps_its_nonce_and_its_words(void **state)
         GET_DIRECTORY,
         HEAD_NONCE("n1"),
         {FETCH_POST,
-                "https://ca.test/o", {.status = 403,
+         "https://ca.test/o",
+         {.status = 403,
           .nonce = STR_LIT("n2"),
           .body = STR_LIT("{\"type\":\"urn:ietf:params:acme:error:caa\",\"detail\":\"no\"}")},
-                NULL},
-        GOOD("")
-    };
+         NULL},
+        GOOD("")};
     struct trial t;
     begin(&t, lines, ARRAY_LEN(lines));
     assert_true(err_is(post(&t), ERR_ACME_PROBLEM));
@@ -215,15 +213,14 @@ static void an_error_keeps_its_nonce_and_its_words(void **state)
 static void a_dead_line_is_reported_once(void **state)
 {
     (void)state;
-    static const struct line lines[] = {
-        GET_DIRECTORY,
-        HEAD_NONCE("n1"),
-        {FETCH_POST,
-                "https://ca.test/o", {.words = STR_LIT("reset by peer")},
-                ERR_ACME_NETWORK},
-        HEAD_NONCE("n2"),
-        GOOD("")
-    };
+    static const struct line lines[] = {GET_DIRECTORY,
+                                        HEAD_NONCE("n1"),
+                                        {FETCH_POST,
+                                         "https://ca.test/o",
+                                         {.words = STR_LIT("reset by peer")},
+                                         ERR_ACME_NETWORK},
+                                        HEAD_NONCE("n2"),
+                                        GOOD("")};
     struct trial t;
     begin(&t, lines, ARRAY_LEN(lines));
     assert_true(err_is(post(&t), ERR_ACME_NETWORK));
@@ -246,8 +243,7 @@ static void what_is_no_directory_is_refused_with_words(void **state)
 {
     (void)state;
     static const struct line lines[] = {
-        {FETCH_GET, "https://ca.test/dir", {.status = 200, .body = STR_LIT("<html>")}, NULL}
-    };
+        {FETCH_GET, "https://ca.test/dir", {.status = 200, .body = STR_LIT("<html>")}, NULL}};
     struct trial t;
     begin(&t, lines, ARRAY_LEN(lines));
     const struct wire_directory *directory;
@@ -294,8 +290,7 @@ static void the_directory_is_read_again_after_404(void **state)
         GOOD(""),
         GET_DIRECTORY,
         HEAD_NONCE("n3"),
-        GOOD("")
-    };
+        GOOD("")};
     struct trial t;
     begin(&t, lines, ARRAY_LEN(lines));
     assert_true(err_is(post(&t), ERR_ACME_PROBLEM));

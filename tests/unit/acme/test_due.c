@@ -42,10 +42,8 @@ static void expect(enum due_verdict want)
 static void plan(const char *what, int64_t at)
 {
     struct tx *tx;
-    struct cert_progress p = {
-        .state = CERT_PENDING,
-        .next = {.what = str_from(what), .at = at, .why = STR("a test")}
-    };
+    struct cert_progress p = {.state = CERT_PENDING,
+                              .next = {.what = str_from(what), .at = at, .why = STR("a test")}};
     assert_false(failed(store_begin(bench.store.store, &tx)));
     assert_false(failed(tx_cert_progress(tx, STR("a.example"), &p)));
     assert_false(failed(store_commit(&tx)));

@@ -5,10 +5,7 @@ static const struct {
     int type;
     const char *name;
 } types[] = {
-    {KEY_ECDSA_P256, "ecdsa-p256"},
-    {KEY_ECDSA_P384, "ecdsa-p384"},
-    {KEY_RSA_2048,   "rsa-2048"  }
-};
+    {KEY_ECDSA_P256, "ecdsa-p256"}, {KEY_ECDSA_P384, "ecdsa-p384"}, {KEY_RSA_2048, "rsa-2048"}};
 
 static void a_key_survives_its_bytes(void **state)
 {

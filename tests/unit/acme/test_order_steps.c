@@ -110,16 +110,16 @@ static const struct {
     enum order_state want;
     const struct err_kind *error;
 } views[] = {
-    {"pending",    false, ORDER_AUTHORIZE, NULL            },
-    {"pending",    true,  ORDER_AUTHORIZE, NULL            },
-    {"ready",      false, ORDER_FINALIZE,  NULL            },
-    {"ready",      true,  ORDER_SUBMIT,    NULL            },
-    {"processing", true,  ORDER_AWAIT,     NULL            },
-    {"processing", false, ORDER_RESUME,    ERR_ACME_GONE   },
-    {"valid",      true,  ORDER_DOWNLOAD,  NULL            },
-    {"valid",      false, ORDER_RESUME,    ERR_ACME_GONE   },
-    {"invalid",    true,  ORDER_RESUME,    ERR_ACME_INVALID},
-    {"archived",   true,  ORDER_RESUME,    ERR_ACME_GONE   },
+    {"pending", false, ORDER_AUTHORIZE, NULL},
+    {"pending", true, ORDER_AUTHORIZE, NULL},
+    {"ready", false, ORDER_FINALIZE, NULL},
+    {"ready", true, ORDER_SUBMIT, NULL},
+    {"processing", true, ORDER_AWAIT, NULL},
+    {"processing", false, ORDER_RESUME, ERR_ACME_GONE},
+    {"valid", true, ORDER_DOWNLOAD, NULL},
+    {"valid", false, ORDER_RESUME, ERR_ACME_GONE},
+    {"invalid", true, ORDER_RESUME, ERR_ACME_INVALID},
+    {"archived", true, ORDER_RESUME, ERR_ACME_GONE},
 };
 
 /* C3, and the first rows of the table of section 8. */
@@ -233,11 +233,7 @@ static void polling_obeys_retry_after(void **state)
     static const struct {
         const char *field;
         uint64_t want_ms;
-    } waits[] = {
-        {"7",     7000 },
-        {"0",     1000 },
-        {"86400", 60000}
-    };
+    } waits[] = {{"7", 7000}, {"0", 1000}, {"86400", 60000}};
     for (size_t i = 0; i < ARRAY_LEN(waits); i++) {
         bench.ca.retry_after = waits[i].field;
         order->phase_since_ms = clock_mono_ms();

@@ -193,7 +193,7 @@ static void several_names_are_gathered(void **state)
     (void)state;
     struct named_problem items[] = {
         {.name = STR("a.example"),
-         .problem = {.type = STR(URN "dns"), .detail = STR("NXDOMAIN")}      },
+         .problem = {.type = STR(URN "dns"), .detail = STR("NXDOMAIN")}},
         {.name = STR("b.example"),
          .problem = {.type = STR(URN "connection"), .detail = STR("refused")}},
     };

@@ -3,8 +3,8 @@
 
 static const struct admin_field fields[] = {
     {STR_LIT("Host"), STR_LIT("a")},
-    {STR_LIT("X"),    STR_LIT("1")},
-    {STR_LIT("x"),    STR_LIT("2")},
+    {STR_LIT("X"), STR_LIT("1")},
+    {STR_LIT("x"), STR_LIT("2")},
 };
 
 static void test_fields(void **state)
@@ -30,11 +30,9 @@ static const struct {
     const char *name, *value;
     bool has_body;
 } heads[] = {
-    {"Content-Length",    "0",       false},
-    {"Content-Length",    "1",       true },
-    {"content-length",    " 12 ",    true },
-    {"Transfer-Encoding", "chunked", true },
-    {"Accept",            "*/*",     false},
+    {"Content-Length", "0", false},   {"Content-Length", "1", true},
+    {"content-length", " 12 ", true}, {"Transfer-Encoding", "chunked", true},
+    {"Accept", "*/*", false},
 };
 
 static void test_bodies(void **state)

@@ -27,28 +27,28 @@ static const struct {
     const char *name, *method, *target, *body;
     unsigned status;
 } cases[] = {
-    {"a list",                       "GET",    "/v1/routes",             NULL, 200},
-    {"HEAD is GET",                  "HEAD",   "/v1/routes",             NULL, 200},
-    {"no such path",                 "GET",    "/v1/nothing",            NULL, 404},
-    {"the root",                     "GET",    "/",                      NULL, 404},
-    {"a slash too many",             "GET",    "/v1/routes/",            NULL, 404},
-    {"deeper than there is",         "GET",    "/v1/routes/x/y",         NULL, 404},
-    {"no such object",               "GET",    "/v1/routes/x",           NULL, 404},
-    {"other version",                "GET",    "/v2/routes",             NULL, 404},
-    {"method of no path",            "BREW",   "/v1/routes",             NULL, 405},
-    {"methods are exact",            "get",    "/v1/routes",             NULL, 405},
-    {"DELETE of a list",             "DELETE", "/v1/routes",             NULL, 405},
-    {"PATCH of no certificate",      "PATCH",  "/v1/certificates/x",     "{}", 404},
-    {"POST of an object",            "POST",   "/v1/tokens/x",           "{}", 405},
-    {"unknown query parameter",      "GET",    "/v1/routes?page=2",      NULL, 400},
-    {"a typing error is no import",  "PUT",    "/v1/config?dryrun=true", "{}", 400},
-    {"bad escape in an id",          "GET",    "/v1/routes/%zz",         NULL, 400},
-    {"body where none belongs",      "GET",    "/v1/routes",             "{}", 400},
-    {"no body where one belongs",    "POST",   "/v1/routes",             NULL, 400},
-    {"malformed body",               "POST",   "/v1/routes",             "{",  400},
-    {"body that is no object",       "POST",   "/v1/routes",             "[]", 422},
-    {"alive",                        "GET",    "/healthz",               NULL, 200},
-    {"streams are refused honestly", "POST",   "/v1/streams",            "{}", 501},
+    {"a list", "GET", "/v1/routes", NULL, 200},
+    {"HEAD is GET", "HEAD", "/v1/routes", NULL, 200},
+    {"no such path", "GET", "/v1/nothing", NULL, 404},
+    {"the root", "GET", "/", NULL, 404},
+    {"a slash too many", "GET", "/v1/routes/", NULL, 404},
+    {"deeper than there is", "GET", "/v1/routes/x/y", NULL, 404},
+    {"no such object", "GET", "/v1/routes/x", NULL, 404},
+    {"other version", "GET", "/v2/routes", NULL, 404},
+    {"method of no path", "BREW", "/v1/routes", NULL, 405},
+    {"methods are exact", "get", "/v1/routes", NULL, 405},
+    {"DELETE of a list", "DELETE", "/v1/routes", NULL, 405},
+    {"PATCH of no certificate", "PATCH", "/v1/certificates/x", "{}", 404},
+    {"POST of an object", "POST", "/v1/tokens/x", "{}", 405},
+    {"unknown query parameter", "GET", "/v1/routes?page=2", NULL, 400},
+    {"a typing error is no import", "PUT", "/v1/config?dryrun=true", "{}", 400},
+    {"bad escape in an id", "GET", "/v1/routes/%zz", NULL, 400},
+    {"body where none belongs", "GET", "/v1/routes", "{}", 400},
+    {"no body where one belongs", "POST", "/v1/routes", NULL, 400},
+    {"malformed body", "POST", "/v1/routes", "{", 400},
+    {"body that is no object", "POST", "/v1/routes", "[]", 422},
+    {"alive", "GET", "/healthz", NULL, 200},
+    {"streams are refused honestly", "POST", "/v1/streams", "{}", 501},
 };
 
 static void test_statuses(void **state)
@@ -193,9 +193,9 @@ static void test_scopes(void **state)
         const char *scopes;
         unsigned read, write, tokens, acme;
     } rows[] = {
-        {"[\"read\"]",           200, 403, 403, 403},
-        {"[\"write\"]",          200, 200, 403, 403},
-        {"[\"admin\"]",          200, 200, 200, 200},
+        {"[\"read\"]", 200, 403, 403, 403},
+        {"[\"write\"]", 200, 200, 403, 403},
+        {"[\"admin\"]", 200, 200, 200, 200},
         {"[\"read\",\"admin\"]", 200, 200, 200, 200},
     };
     fixture.is_tcp = true;

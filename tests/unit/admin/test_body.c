@@ -62,17 +62,17 @@ static const struct {
     const char *method, *type;
     bool is_ok;
 } types[] = {
-    {"POST",  "application/json",                  true },
-    {"POST",  "Application/JSON; charset=utf-8",   true },
-    {"POST",  "application/json;charset=utf-8",    true },
-    {"POST",  "text/plain",                        false},
-    {"POST",  "application/x-www-form-urlencoded", false},
-    {"POST",  "multipart/form-data; boundary=x",   false},
-    {"POST",  "",                                  false},
-    {"POST",  NULL,                                false},
-    {"POST",  "application/jsonx",                 false},
-    {"PATCH", "application/merge-patch+json",      true },
-    {"PUT",   "application/merge-patch+json",      false},
+    {"POST", "application/json", true},
+    {"POST", "Application/JSON; charset=utf-8", true},
+    {"POST", "application/json;charset=utf-8", true},
+    {"POST", "text/plain", false},
+    {"POST", "application/x-www-form-urlencoded", false},
+    {"POST", "multipart/form-data; boundary=x", false},
+    {"POST", "", false},
+    {"POST", NULL, false},
+    {"POST", "application/jsonx", false},
+    {"PATCH", "application/merge-patch+json", true},
+    {"PUT", "application/merge-patch+json", false},
 };
 
 static void test_types(void **state)
@@ -91,13 +91,13 @@ static void test_types(void **state)
 static const struct {
     const char *name, *text, *words; /* words NULL: fine */
 } texts[] = {
-    {"object",    "{\"a\":1}",                                NULL                      },
-    {"nothing",   "",                                         "a JSON body is needed"   },
-    {"line",      "{\n\"a\":\n}",                             "malformed JSON in line 3"},
-    {"duplicate", "{\"a\":1,\n\"a\":2}",                      "malformed JSON in line 2"},
-    {"trailing",  "{} x",                                     "malformed JSON in line 1"},
-    {"deep",      "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[",
-     "malformed JSON: nested deeper than 32 levels"                                     },
+    {"object", "{\"a\":1}", NULL},
+    {"nothing", "", "a JSON body is needed"},
+    {"line", "{\n\"a\":\n}", "malformed JSON in line 3"},
+    {"duplicate", "{\"a\":1,\n\"a\":2}", "malformed JSON in line 2"},
+    {"trailing", "{} x", "malformed JSON in line 1"},
+    {"deep", "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[",
+     "malformed JSON: nested deeper than 32 levels"},
 };
 
 static void test_json(void **state)

@@ -4,16 +4,11 @@
 #include <stdio.h>
 
 static const struct cli_flag common[] = {
-    {"data", "DIR", ""  },
-    {"json", NULL,  ""  },
-    {NULL,   NULL,  NULL}
-};
-static const struct cli_flag own[] = {
-    {"https",        "MODE",   ""  },
-    {"pin",          "SHA256", ""  },
-    {"strip-prefix", NULL,     ""  },
-    {NULL,           NULL,     NULL}
-};
+    {"data", "DIR", ""}, {"json", NULL, ""}, {NULL, NULL, NULL}};
+static const struct cli_flag own[] = {{"https", "MODE", ""},
+                                      {"pin", "SHA256", ""},
+                                      {"strip-prefix", NULL, ""},
+                                      {NULL, NULL, NULL}};
 
 static const char *variable(void *arg, const char *name)
 {
@@ -32,13 +27,11 @@ static struct err parse(struct arena *a, const char *const *env, struct cli_args
     int argc = 0;
     while (argv[argc] != NULL)
         argc++;
-    *args = (struct cli_args){
-        .arena = a,
-        .variables = {variable, (void *)(uintptr_t)env},
-        .group = "route",
-        .common = common,
-        .own = own
-    };
+    *args = (struct cli_args){.arena = a,
+                              .variables = {variable, (void *)(uintptr_t)env},
+                              .group = "route",
+                              .common = common,
+                              .own = own};
     return cli_args_parse(args, argc, argv, words);
 }
 
@@ -111,10 +104,10 @@ static void test_environment_twins(void **state)
 static const struct {
     const char *word, *words;
 } wrong[] = {
-    {"--htps",   "unknown flag --htps"                },
-    {"--htps=x", "unknown flag --htps"                },
-    {"-x",       "unknown flag -x"                    },
-    {"--https",  "--https needs a value: --https MODE"},
+    {"--htps", "unknown flag --htps"},
+    {"--htps=x", "unknown flag --htps"},
+    {"-x", "unknown flag -x"},
+    {"--https", "--https needs a value: --https MODE"},
 };
 
 static void test_wrong_usage(void **state)

@@ -7,22 +7,25 @@ static const struct {
     const char *name, *text;
     size_t width;
 } widths[] = {
-    {"empty",                               "",                         0},
-    {"ASCII",                               "abc",                      3},
+    {"empty", "", 0},
+    {"ASCII", "abc", 3},
     {"umlaut",
      "b\xc3\xbc"
-     "cher",                                                            6},
-    {"combining accent",                    "e\xcc\x81",                1},
-    {"wide characters",                     "\xe4\xbe\x8b\xe3\x81\x88", 4},
-    {"emoji",                               "\xf0\x9f\x9a\x80",         2},
+     "cher",
+     6},
+    {"combining accent", "e\xcc\x81", 1},
+    {"wide characters", "\xe4\xbe\x8b\xe3\x81\x88", 4},
+    {"emoji", "\xf0\x9f\x9a\x80", 2},
     {"no-width joiner",
      "a\xe2\x80\x8d"
-     "b",                                                               2},
+     "b",
+     2},
     {"a broken byte is one column",
      "a\xff"
-     "b",                                                               3},
-    {"a cut sequence too",                  "\xe2\x80",                 2},
-    {"a control character is shown as one", "a\033b",                   3},
+     "b",
+     3},
+    {"a cut sequence too", "\xe2\x80", 2},
+    {"a control character is shown as one", "a\033b", 3},
 };
 
 static void test_widths(void **state)
@@ -73,11 +76,8 @@ static void test_put(void **state)
 static char *print(unsigned width, bool is_coloured)
 {
     static const struct cli_column columns[] = {
-        {"ID",    CLI_KEEP  },
-        {"HOSTS", CLI_SHRINK},
-        {"STATE", CLI_KEEP  },
-        {"NEXT",  CLI_DROP  },
-        {NULL,    CLI_KEEP  },
+        {"ID", CLI_KEEP},   {"HOSTS", CLI_SHRINK}, {"STATE", CLI_KEEP},
+        {"NEXT", CLI_DROP}, {NULL, CLI_KEEP},
     };
     AUTO(arena_free) struct arena *a = arena_new(1024, 64 * 1024);
     char *text = NULL;
@@ -103,22 +103,22 @@ static const struct {
     unsigned width;
     const char *want;
 } prints[] = {
-    {"columns are aligned",                0,
+    {"columns are aligned", 0,
      "ID     HOSTS                             STATE     NEXT\n"
      "cloud  cloud.example.org, www.\xc3\xbc.example  ok        renew\n"
      "x      x.example                         degraded\n"},
-    {"what may shrink shrinks first",      50,
+    {"what may shrink shrinks first", 50,
      "ID     HOSTS                       STATE     NEXT\n"
      "cloud  cloud.example.org, www.\xc3\xbc.\xe2\x80\xa6  ok        renew\n"
-     "x      x.example                   degraded\n"      },
+     "x      x.example                   degraded\n"},
     {"then what can be done without goes", 38,
      "ID     HOSTS                 STATE\n"
      "cloud  cloud.example.org, \xe2\x80\xa6  ok\n"
-     "x      x.example             degraded\n"            },
-    {"then the rest shrinks further",      30,
+     "x      x.example             degraded\n"},
+    {"then the rest shrinks further", 30,
      "ID     HOSTS          STATE\n"
      "cloud  cloud.exampl\xe2\x80\xa6  ok\n"
-     "x      x.example      degraded\n"                   },
+     "x      x.example      degraded\n"},
 };
 
 static void test_printing(void **state)

@@ -38,15 +38,15 @@ static const struct {
     const char *line;
     int status;
 } cases[] = {
-    {"token create --name a",                                     0},
-    {"token create --name b --expires 2099-01-31",                0},
+    {"token create --name a", 0},
+    {"token create --name b --expires 2099-01-31", 0},
     {"token create --name c --expires 2099-01-31T12:00:00-01:00", 0},
-    {"token create --name d --scope read --scope admin",          0},
-    {"token create --name e --expires 2001-01-31",                1},
-    {"token create --name f --scope root",                        1},
-    {"token create --name g --expires 99",                        2},
-    {"token create --name h --expires 2099-13-31",                2},
-    {"token rm nope",                                             1},
+    {"token create --name d --scope read --scope admin", 0},
+    {"token create --name e --expires 2001-01-31", 1},
+    {"token create --name f --scope root", 1},
+    {"token create --name g --expires 99", 2},
+    {"token create --name h --expires 2099-13-31", 2},
+    {"token rm nope", 1},
 };
 
 static void test_cases(void **state)

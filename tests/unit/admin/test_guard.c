@@ -66,10 +66,8 @@ static void test_two_hosts(void **state)
 {
     (void)state;
     const char *why = NULL;
-    const struct admin_field fields[] = {
-        {STR_LIT("Host"), STR_LIT("localhost")},
-        {STR_LIT("host"), STR_LIT("localhost")}
-    };
+    const struct admin_field fields[] = {{STR_LIT("Host"), STR_LIT("localhost")},
+                                         {STR_LIT("host"), STR_LIT("localhost")}};
     struct admin_request rq = {.fields = fields, .field_count = 2};
     assert_true(err_is(guard_check(&rq, STR_NONE, &why), ERR_WRONG_ORIGIN));
 }
@@ -78,9 +76,7 @@ static void test_without_own_name(void **state)
 {
     (void)state;
     const char *why = NULL;
-    const struct admin_field fields[] = {
-        {STR_LIT("Host"), STR_LIT("gate.lan")}
-    };
+    const struct admin_field fields[] = {{STR_LIT("Host"), STR_LIT("gate.lan")}};
     struct admin_request rq = {.fields = fields, .field_count = 1};
     assert_true(err_is(guard_check(&rq, STR_NONE, &why), ERR_WRONG_ORIGIN));
 }

@@ -7,28 +7,28 @@ struct row {
 };
 
 static const struct row writes[] = {
-    {"nothing asked",                    "Accept",        "*/*",          "\"7\"", true },
-    {"same tag",                         "If-Match",      "\"7\"",        "\"7\"", true },
-    {"other tag",                        "If-Match",      "\"6\"",        "\"7\"", false},
-    {"one of several",                   "If-Match",      "\"6\", \"7\"", "\"7\"", true },
-    {"any, and there is one",            "If-Match",      "*",            "\"7\"", true },
-    {"any, and there is none",           "If-Match",      "*",            "",      false},
-    {"a tag, and there is none",         "If-Match",      "\"7\"",        "",      false},
-    {"a weak tag never matches a write", "If-Match",      "W/\"7\"",      "\"7\"", false},
-    {"unquoted",                         "If-Match",      "7",            "\"7\"", false},
-    {"empty",                            "If-Match",      "",             "\"7\"", false},
-    {"only if new, and it is",           "If-None-Match", "*",            "",      true },
-    {"only if new, and it is not",       "If-None-Match", "*",            "\"7\"", false},
-    {"not this version, and it is",      "If-None-Match", "\"7\"",        "\"7\"", false},
-    {"not this version, and it is not",  "If-None-Match", "\"6\"",        "\"7\"", true },
+    {"nothing asked", "Accept", "*/*", "\"7\"", true},
+    {"same tag", "If-Match", "\"7\"", "\"7\"", true},
+    {"other tag", "If-Match", "\"6\"", "\"7\"", false},
+    {"one of several", "If-Match", "\"6\", \"7\"", "\"7\"", true},
+    {"any, and there is one", "If-Match", "*", "\"7\"", true},
+    {"any, and there is none", "If-Match", "*", "", false},
+    {"a tag, and there is none", "If-Match", "\"7\"", "", false},
+    {"a weak tag never matches a write", "If-Match", "W/\"7\"", "\"7\"", false},
+    {"unquoted", "If-Match", "7", "\"7\"", false},
+    {"empty", "If-Match", "", "\"7\"", false},
+    {"only if new, and it is", "If-None-Match", "*", "", true},
+    {"only if new, and it is not", "If-None-Match", "*", "\"7\"", false},
+    {"not this version, and it is", "If-None-Match", "\"7\"", "\"7\"", false},
+    {"not this version, and it is not", "If-None-Match", "\"6\"", "\"7\"", true},
 };
 
 static const struct row reads[] = {
-    {"nothing asked", "Accept",        "*/*",     "\"7\"", false},
-    {"same",          "If-None-Match", "\"7\"",   "\"7\"", true },
-    {"same, weakly",  "If-None-Match", "W/\"7\"", "\"7\"", true },
-    {"other",         "If-None-Match", "\"17\"",  "\"7\"", false},
-    {"any",           "if-none-match", "*",       "\"7\"", true },
+    {"nothing asked", "Accept", "*/*", "\"7\"", false},
+    {"same", "If-None-Match", "\"7\"", "\"7\"", true},
+    {"same, weakly", "If-None-Match", "W/\"7\"", "\"7\"", true},
+    {"other", "If-None-Match", "\"17\"", "\"7\"", false},
+    {"any", "if-none-match", "*", "\"7\"", true},
 };
 
 static struct admin_request make(const struct row *row, struct admin_field *field)

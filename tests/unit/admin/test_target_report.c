@@ -9,12 +9,12 @@ static const struct {
     int64_t error_at, ok_at;
     const char *state;
 } cases[] = {
-    {"nothing happened",  NULL,               0,   0,   "unknown"},
-    {"only answers",      NULL,               0,   100, "up"     },
-    {"only a failure",    ERR_TARGET_CONNECT, 100, 0,   "down"   },
-    {"failed since",      ERR_TARGET_CONNECT, 101, 100, "down"   },
-    {"recovered",         ERR_TARGET_CONNECT, 100, 101, "up"     },
-    {"within one second", ERR_TARGET_CONNECT, 100, 100, "up"     },
+    {"nothing happened", NULL, 0, 0, "unknown"},
+    {"only answers", NULL, 0, 100, "up"},
+    {"only a failure", ERR_TARGET_CONNECT, 100, 0, "down"},
+    {"failed since", ERR_TARGET_CONNECT, 101, 100, "down"},
+    {"recovered", ERR_TARGET_CONNECT, 100, 101, "up"},
+    {"within one second", ERR_TARGET_CONNECT, 100, 100, "up"},
 };
 
 static void test_states(void **state)

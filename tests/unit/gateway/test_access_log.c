@@ -110,13 +110,13 @@ static const struct {
     struct str path;
     const char *want;
 } escapes[] = {
-    {"a quote ends no string",    STR_LIT("/\",\"status\":200,\"x\":\""),
-     "/\\u0022,\\u0022status\\u0022:200,\\u0022x\\u0022:\\u0022"                                    },
-    {"a backslash",               STR_LIT("/\\n"),                        "/\\u005cn"               },
-    {"a line break ends no line", STR_LIT("/\r\n{}\n"),                   "/\\u000d\\u000a{}\\u000a"},
-    {"an escape of a terminal",   STR_LIT("/\033[31m\x7f"),               "/\\u001b[31m\\u007f"     },
-    {"bytes beyond ASCII",        STR_LIT("/\xff\xc3\xa9"),               "/\\u00ff\\u00c3\\u00a9"  },
-    {"a NUL",                     STR_LIT("/\0x"),                        "/\\u0000x"               },
+    {"a quote ends no string", STR_LIT("/\",\"status\":200,\"x\":\""),
+     "/\\u0022,\\u0022status\\u0022:200,\\u0022x\\u0022:\\u0022"},
+    {"a backslash", STR_LIT("/\\n"), "/\\u005cn"},
+    {"a line break ends no line", STR_LIT("/\r\n{}\n"), "/\\u000d\\u000a{}\\u000a"},
+    {"an escape of a terminal", STR_LIT("/\033[31m\x7f"), "/\\u001b[31m\\u007f"},
+    {"bytes beyond ASCII", STR_LIT("/\xff\xc3\xa9"), "/\\u00ff\\u00c3\\u00a9"},
+    {"a NUL", STR_LIT("/\0x"), "/\\u0000x"},
 };
 
 static void foreign_bytes_are_escaped_in_both_forms(void **state)

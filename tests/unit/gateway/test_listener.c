@@ -13,25 +13,25 @@
 static const struct {
     const char *name, *text;
 } bad_rows[] = {
-    {"nothing",                       ""                              },
-    {"an address alone",              "127.0.0.1"                     },
-    {"no port",                       "127.0.0.1:"                    },
-    {"a port that is no number",      "127.0.0.1:http"                },
-    {"a port too large",              "127.0.0.1:65536"               },
-    {"a negative port",               "127.0.0.1:-1"                  },
-    {"a blank",                       "127.0.0.1: 80"                 },
-    {"a name",                        "localhost:0"                   },
-    {"an address of three parts",     "127.0.1:0"                     },
-    {"a bracket open",                "[::1:0"                        },
-    {"a bracket closed",              "::1]:0"                        },
-    {"empty brackets",                "[]:0"                          },
-    {"IPv4 in brackets",              "[127.0.0.1]:0"                 },
-    {"IPv6 without brackets",         "::1:0"                         },
-    {"IPv6 without a port",           "[::1]"                         },
+    {"nothing", ""},
+    {"an address alone", "127.0.0.1"},
+    {"no port", "127.0.0.1:"},
+    {"a port that is no number", "127.0.0.1:http"},
+    {"a port too large", "127.0.0.1:65536"},
+    {"a negative port", "127.0.0.1:-1"},
+    {"a blank", "127.0.0.1: 80"},
+    {"a name", "localhost:0"},
+    {"an address of three parts", "127.0.1:0"},
+    {"a bracket open", "[::1:0"},
+    {"a bracket closed", "::1]:0"},
+    {"empty brackets", "[]:0"},
+    {"IPv4 in brackets", "[127.0.0.1]:0"},
+    {"IPv6 without brackets", "::1:0"},
+    {"IPv6 without a port", "[::1]"},
     {"an address too long to be one",
      "[1111:2222:3333:4444:5555:6666:7777:8888:9999:aaaa:bbbb:cccc]:0"},
-    {"only a colon",                  ":"                             },
-    {"a second colon",                "::"                            },
+    {"only a colon", ":"},
+    {"a second colon", "::"},
 };
 
 static void what_is_no_address_is_refused(void **state)
@@ -56,9 +56,9 @@ static void what_is_no_address_is_refused(void **state)
 static const struct {
     const char *name, *text, *prefix;
 } good_rows[] = {
-    {"IPv4",              "127.0.0.1:0", "127.0.0.1:"},
-    {"IPv6",              "[::1]:0",     "[::1]:"    },
-    {"IPv6, another way", "[0::0:1]:0",  "[::1]:"    },
+    {"IPv4", "127.0.0.1:0", "127.0.0.1:"},
+    {"IPv6", "[::1]:0", "[::1]:"},
+    {"IPv6, another way", "[0::0:1]:0", "[::1]:"},
 };
 
 static void a_free_port_is_found_and_shared_by_the_workers(void **state)
@@ -251,7 +251,8 @@ static void on_raise(struct timer *t)
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &usual), 0);
 }
 
-/* Accepting rests, the client waits in the backlog, and is served when there are descriptors. */
+/* Accepting rests, the client waits in the backlog, and is served when there are
+ * descriptors. */
 static void without_descriptors_clients_wait(void **state)
 {
     (void)state;

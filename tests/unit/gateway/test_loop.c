@@ -351,9 +351,7 @@ static int set_up_ears(void **state)
     clear_story(state);
     for (size_t i = 0; i < 2; i++) {
         ear_fds[i] = new_ready_fd();
-        ears[i] = (struct ear){
-            .watch = {.on_ready = on_heard, .fd = -1}
-        };
+        ears[i] = (struct ear){.watch = {.on_ready = on_heard, .fd = -1}};
         assert_ok(loop_watch(l, &ears[i].watch, ear_fds[i], EPOLLIN | EPOLLET));
     }
     return 0;

@@ -171,11 +171,11 @@ static const struct {
     const char *type;
     bool is_good;
 } key_types[] = {
-    {"P-256",            "P-256", 0,    "ecdsa-p256", true },
-    {"P-384",            "P-384", 0,    "ecdsa-p384", true },
-    {"P-521",            "P-521", 0,    "unknown",    false},
-    {"RSA of 2048 bits", NULL,    2048, "rsa-2048",   true },
-    {"RSA of 1024 bits", NULL,    1024, "rsa",        false},
+    {"P-256", "P-256", 0, "ecdsa-p256", true},
+    {"P-384", "P-384", 0, "ecdsa-p384", true},
+    {"P-521", "P-521", 0, "unknown", false},
+    {"RSA of 2048 bits", NULL, 2048, "rsa-2048", true},
+    {"RSA of 1024 bits", NULL, 1024, "rsa", false},
 };
 
 static void keys_of_the_usual_types_are_accepted(void **state)
@@ -226,14 +226,14 @@ static const struct {
     const char *name, *host;
     bool is_covered;
 } covers[] = {
-    {"exact",             "a.example",     true },
-    {"another",           "b.example",     false},
-    {"one label",         "x.b.example",   true },
-    {"two labels",        "x.y.b.example", false},
-    {"the parent itself", "b.example",     false},
-    {"empty label",       ".b.example",    false},
-    {"empty",             "",              false},
-    {"address",           "192.0.2.1",     true },
+    {"exact", "a.example", true},
+    {"another", "b.example", false},
+    {"one label", "x.b.example", true},
+    {"two labels", "x.y.b.example", false},
+    {"the parent itself", "b.example", false},
+    {"empty label", ".b.example", false},
+    {"empty", "", false},
+    {"address", "192.0.2.1", true},
 };
 
 static void wildcards_cover_one_label(void **state)

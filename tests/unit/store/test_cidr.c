@@ -5,15 +5,15 @@ static const struct {
     const char *name, *block;
     const char *inside, *outside; /* addresses; NULL: none to try */
 } good[] = {
-    {"IPv4 block",                          "192.0.2.0/24",  "192.0.2.255",      "192.0.3.0"  },
-    {"bits beyond the length do not count", "192.0.2.77/24", "192.0.2.1",        "192.0.1.77" },
-    {"one address",                         "192.0.2.7",     "192.0.2.7",        "192.0.2.8"  },
-    {"odd length",                          "10.0.0.128/25", "10.0.0.200",       "10.0.0.127" },
-    {"31",                                  "10.0.0.2/31",   "10.0.0.3",         "10.0.0.4"   },
-    {"all of IPv4",                         "0.0.0.0/0",     "255.255.255.255",  "2001:db8::1"},
-    {"IPv6 block",                          "2001:db8::/32", "2001:db8:ffff::1", "2001:db9::1"},
-    {"everything",                          "::/0",          "1.2.3.4",          NULL         },
-    {"all mapped is all of IPv4",           "::ffff:0:0/96", "9.9.9.9",          "::1"        },
+    {"IPv4 block", "192.0.2.0/24", "192.0.2.255", "192.0.3.0"},
+    {"bits beyond the length do not count", "192.0.2.77/24", "192.0.2.1", "192.0.1.77"},
+    {"one address", "192.0.2.7", "192.0.2.7", "192.0.2.8"},
+    {"odd length", "10.0.0.128/25", "10.0.0.200", "10.0.0.127"},
+    {"31", "10.0.0.2/31", "10.0.0.3", "10.0.0.4"},
+    {"all of IPv4", "0.0.0.0/0", "255.255.255.255", "2001:db8::1"},
+    {"IPv6 block", "2001:db8::/32", "2001:db8:ffff::1", "2001:db9::1"},
+    {"everything", "::/0", "1.2.3.4", NULL},
+    {"all mapped is all of IPv4", "::ffff:0:0/96", "9.9.9.9", "::1"},
 };
 
 static struct cidr must_parse(const char *text)

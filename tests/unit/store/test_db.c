@@ -84,12 +84,12 @@ static void the_connection_is_set_up(void **state)
         const char *pragma;
         int64_t want;
     } rows[] = {
-        {"PRAGMA synchronous",                                   2                },
-        {"PRAGMA foreign_keys",                                  1                },
-        {"PRAGMA secure_delete",                                 1                },
-        {"PRAGMA trusted_schema",                                0                },
-        {"PRAGMA application_id",                                DB_APPLICATION_ID},
-        {"SELECT journal_mode = 'wal' FROM pragma_journal_mode", 1                },
+        {"PRAGMA synchronous", 2},
+        {"PRAGMA foreign_keys", 1},
+        {"PRAGMA secure_delete", 1},
+        {"PRAGMA trusted_schema", 0},
+        {"PRAGMA application_id", DB_APPLICATION_ID},
+        {"SELECT journal_mode = 'wal' FROM pragma_journal_mode", 1},
     };
     AUTO(db_close) struct db *db = must_open();
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

@@ -7,26 +7,22 @@
 static const struct {
     const char *host, *path, *want;
 } hosts[] = {
-    {"cloud.example.org", "",        "cloud.example.org"       },
-    {"*.example.org",     "",        "wildcard.example.org"    },
-    {"*",                 "",        "any"                     },
-    {"*",                 "/api",    "any-api"                 },
+    {"cloud.example.org", "", "cloud.example.org"},
+    {"*.example.org", "", "wildcard.example.org"},
+    {"*", "", "any"},
+    {"*", "/api", "any-api"},
     {"cloud.example.org", "/api/v1", "cloud.example.org-api-v1"},
-    {"2001:db8::1",       "",        "2001-db8-1"              },
-    {"::1",               "",        "1"                       },
-    {"my_app.internal",   "",        "my_app.internal"         },
-    {"a.org",             "/%2f..",  "a.org-2f"                },
+    {"2001:db8::1", "", "2001-db8-1"},
+    {"::1", "", "1"},
+    {"my_app.internal", "", "my_app.internal"},
+    {"a.org", "/%2f..", "a.org-2f"},
 };
 
 static const struct {
     const char *text, *want;
 } texts[] = {
-    {"Backup Script",    "backup-script"},
-    {"  --x--  ",        "x"            },
-    {"",                 "unnamed"      },
-    {"\xc3\xa4\xc3\xb6", "unnamed"      },
-    {"...",              "unnamed"      },
-    {"a..b",             "a..b"         },
+    {"Backup Script", "backup-script"}, {"  --x--  ", "x"}, {"", "unnamed"},
+    {"\xc3\xa4\xc3\xb6", "unnamed"},    {"...", "unnamed"}, {"a..b", "a..b"},
 };
 
 static void check_form(struct str id)

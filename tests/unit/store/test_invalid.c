@@ -101,9 +101,9 @@ static void excerpts_end_between_characters(void **state)
 static const struct {
     const char *name, *key, *want;
 } keys[] = {
-    {"plain",                                    "hosts", "/hosts"  },
+    {"plain", "hosts", "/hosts"},
     {"slash and tilde are escaped (RFC 6901 3)", "a/b~c", "/a~1b~0c"},
-    {"empty key",                                "",      "/"       },
+    {"empty key", "", "/"},
 };
 
 static void pointers_are_escaped(void **state)

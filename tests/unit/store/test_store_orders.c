@@ -111,7 +111,7 @@ static void an_order_comes_back_as_it_was(void **state)
          .token = STR("t1"),
          .key_authorization = STR("t1.k"),
          .state = STR("pending")},
-        {.name = STR("b.org"), .url = STR("u2"), .state = STR("") },
+        {.name = STR("b.org"), .url = STR("u2"), .state = STR("")},
     };
     struct order_row row = {
         .cert_id = STR("a.org"),

@@ -47,12 +47,12 @@ static const struct {
     size_t count, size;
     bool fits;
 } sizes[] = {
-    {"nothing at all is an address",      0,                8,        true },
-    {"exactly what is left",              1000,             1,        true },
-    {"one byte too many",                 1001,             1,        false},
-    {"all there is in the address space", 1,                SIZE_MAX, false},
-    {"a product that overflows",          SIZE_MAX / 2,     3,        false},
-    {"a product that wraps to 0",         SIZE_MAX / 2 + 1, 2,        false},
+    {"nothing at all is an address", 0, 8, true},
+    {"exactly what is left", 1000, 1, true},
+    {"one byte too many", 1001, 1, false},
+    {"all there is in the address space", 1, SIZE_MAX, false},
+    {"a product that overflows", SIZE_MAX / 2, 3, false},
+    {"a product that wraps to 0", SIZE_MAX / 2 + 1, 2, false},
 };
 
 static void the_ceiling_holds(void **state)

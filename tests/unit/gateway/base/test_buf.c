@@ -32,12 +32,12 @@ static const struct {
     size_t max, have, more;
     const struct err_kind *want;
 } ceilings[] = {
-    {"exactly full",                           10, 4, 6,        NULL     },
-    {"one byte too many",                      10, 4, 7,        ERR_LIMIT},
+    {"exactly full", 10, 4, 6, NULL},
+    {"one byte too many", 10, 4, 7, ERR_LIMIT},
     {"a length near the end of address space", 10, 4, SIZE_MAX, ERR_LIMIT},
-    {"a ceiling of nothing",                   0,  0, 1,        ERR_LIMIT},
-    {"a ceiling of one",                       1,  0, 1,        NULL     },
-    {"nothing fits into a full one",           4,  4, 0,        NULL     },
+    {"a ceiling of nothing", 0, 0, 1, ERR_LIMIT},
+    {"a ceiling of one", 1, 0, 1, NULL},
+    {"nothing fits into a full one", 4, 4, 0, NULL},
 };
 
 static void the_ceiling_holds_and_a_refusal_appends_nothing(void **state)

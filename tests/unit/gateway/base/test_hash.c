@@ -9,12 +9,12 @@ static const struct {
     struct str text;
     uint64_t want;
 } vectors[] = {
-    {"one byte",                   STR_LIT("a"),         0x407448d2b89b1813},
-    {"one byte less than a word",  STR_LIT("abcdefg"),   0x6db12aae9070f506},
-    {"a word",                     STR_LIT("abcdefgh"),  0x3f7b849c0b8e35ea},
-    {"a word and a byte",          STR_LIT("abcdefghi"), 0xf89b34a3d11eb6e5},
-    {"a zero",                     STR_LIT("\0"),        0x68a914128e01e473},
-    {"two zeros are another text", STR_LIT("\0\0"),      0x558f3fd350ea8cef},
+    {"one byte", STR_LIT("a"), 0x407448d2b89b1813},
+    {"one byte less than a word", STR_LIT("abcdefg"), 0x6db12aae9070f506},
+    {"a word", STR_LIT("abcdefgh"), 0x3f7b849c0b8e35ea},
+    {"a word and a byte", STR_LIT("abcdefghi"), 0xf89b34a3d11eb6e5},
+    {"a zero", STR_LIT("\0"), 0x68a914128e01e473},
+    {"two zeros are another text", STR_LIT("\0\0"), 0x558f3fd350ea8cef},
 };
 
 static void known_answers_come_out(void **state)

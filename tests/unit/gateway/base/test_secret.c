@@ -7,16 +7,16 @@ static const struct {
     struct str kept, tried;
     bool want;
 } cases[] = {
-    {"the same bytes",               STR_LIT("hunter2"), STR_LIT("hunter2"),  true },
-    {"another last byte",            STR_LIT("hunter2"), STR_LIT("hunter3"),  false},
-    {"another first byte",           STR_LIT("hunter2"), STR_LIT("Hunter2"),  false},
-    {"only the highest bit differs", STR_LIT("a"),       STR_LIT("\xe1"),     false},
-    {"a prefix",                     STR_LIT("hunter2"), STR_LIT("hunter"),   false},
-    {"a longer text",                STR_LIT("hunter2"), STR_LIT("hunter22"), false},
-    {"nothing against something",    STR_LIT(""),        STR_LIT("a"),        false},
-    {"something against nothing",    STR_LIT("a"),       STR_LIT(""),         false},
-    {"nothing against nothing",      STR_LIT(""),        STR_LIT(""),         true },
-    {"behind a NUL",                 STR_LIT("a\0b"),    STR_LIT("a\0c"),     false},
+    {"the same bytes", STR_LIT("hunter2"), STR_LIT("hunter2"), true},
+    {"another last byte", STR_LIT("hunter2"), STR_LIT("hunter3"), false},
+    {"another first byte", STR_LIT("hunter2"), STR_LIT("Hunter2"), false},
+    {"only the highest bit differs", STR_LIT("a"), STR_LIT("\xe1"), false},
+    {"a prefix", STR_LIT("hunter2"), STR_LIT("hunter"), false},
+    {"a longer text", STR_LIT("hunter2"), STR_LIT("hunter22"), false},
+    {"nothing against something", STR_LIT(""), STR_LIT("a"), false},
+    {"something against nothing", STR_LIT("a"), STR_LIT(""), false},
+    {"nothing against nothing", STR_LIT(""), STR_LIT(""), true},
+    {"behind a NUL", STR_LIT("a\0b"), STR_LIT("a\0c"), false},
 };
 
 static void secrets_are_compared_byte_by_byte(void **state)

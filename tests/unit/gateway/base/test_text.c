@@ -26,71 +26,71 @@ static void check(codec_fn *codec, const struct row *rows, size_t count)
 
 /* RFC 4648 section 10, and the two letters that differ. */
 static const struct row base64url_rows[] = {
-    {"nothing",     STR_LIT(""),             ""        },
-    {"one byte",    STR_LIT("f"),            "Zg"      },
-    {"two bytes",   STR_LIT("fo"),           "Zm8"     },
-    {"three bytes", STR_LIT("foo"),          "Zm9v"    },
-    {"four bytes",  STR_LIT("foob"),         "Zm9vYg"  },
-    {"five bytes",  STR_LIT("fooba"),        "Zm9vYmE" },
-    {"six bytes",   STR_LIT("foobar"),       "Zm9vYmFy"},
-    {"62 and 63",   STR_LIT("\xfb\xff\xbf"), "-_-_"    },
-    {"zeros",       STR_LIT("\0\0"),         "AAA"     },
+    {"nothing", STR_LIT(""), ""},
+    {"one byte", STR_LIT("f"), "Zg"},
+    {"two bytes", STR_LIT("fo"), "Zm8"},
+    {"three bytes", STR_LIT("foo"), "Zm9v"},
+    {"four bytes", STR_LIT("foob"), "Zm9vYg"},
+    {"five bytes", STR_LIT("fooba"), "Zm9vYmE"},
+    {"six bytes", STR_LIT("foobar"), "Zm9vYmFy"},
+    {"62 and 63", STR_LIT("\xfb\xff\xbf"), "-_-_"},
+    {"zeros", STR_LIT("\0\0"), "AAA"},
 };
 
 static const struct row unbase64_rows[] = {
-    {"nothing",                          STR_LIT(""),         ""            },
-    {"without padding",                  STR_LIT("Zg"),       "f"           },
-    {"with padding",                     STR_LIT("Zg=="),     "f"           },
-    {"three of four",                    STR_LIT("Zm8="),     "fo"          },
-    {"the alphabet for URLs",            STR_LIT("-_-_"),     "\xfb\xff\xbf"},
-    {"the standard alphabet",            STR_LIT("+/+/"),     "\xfb\xff\xbf"},
-    {"one letter too many",              STR_LIT("Zm9vY"),    NULL          },
-    {"one letter",                       STR_LIT("Z"),        NULL          },
-    {"bits left over that are not zero", STR_LIT("Zh"),       NULL          },
-    {"bits left over, three of four",    STR_LIT("Zm9"),      NULL          },
-    {"padding in the middle",            STR_LIT("Zg==Zg=="), NULL          },
-    {"a blank",                          STR_LIT("Zm 9"),     NULL          },
-    {"a line break",                     STR_LIT("Zm9v\n"),   NULL          },
-    {"a NUL",                            STR_LIT("Zm9\0"),    NULL          },
-    {"a byte beyond ASCII",              STR_LIT("Zm9\xff"),  NULL          },
+    {"nothing", STR_LIT(""), ""},
+    {"without padding", STR_LIT("Zg"), "f"},
+    {"with padding", STR_LIT("Zg=="), "f"},
+    {"three of four", STR_LIT("Zm8="), "fo"},
+    {"the alphabet for URLs", STR_LIT("-_-_"), "\xfb\xff\xbf"},
+    {"the standard alphabet", STR_LIT("+/+/"), "\xfb\xff\xbf"},
+    {"one letter too many", STR_LIT("Zm9vY"), NULL},
+    {"one letter", STR_LIT("Z"), NULL},
+    {"bits left over that are not zero", STR_LIT("Zh"), NULL},
+    {"bits left over, three of four", STR_LIT("Zm9"), NULL},
+    {"padding in the middle", STR_LIT("Zg==Zg=="), NULL},
+    {"a blank", STR_LIT("Zm 9"), NULL},
+    {"a line break", STR_LIT("Zm9v\n"), NULL},
+    {"a NUL", STR_LIT("Zm9\0"), NULL},
+    {"a byte beyond ASCII", STR_LIT("Zm9\xff"), NULL},
 };
 
 static const struct row hex_rows[] = {
-    {"nothing",   STR_LIT(""),               ""        },
+    {"nothing", STR_LIT(""), ""},
     {"all signs", STR_LIT("\0\x7f\x80\xff"), "007f80ff"},
 };
 
 static const struct row unhex_rows[] = {
-    {"nothing",                  STR_LIT(""),       ""  },
-    {"lower case",               STR_LIT("6a6b"),   "jk"},
-    {"upper case",               STR_LIT("6A6B"),   "jk"},
-    {"colons between bytes",     STR_LIT("6a:6b"),  "jk"},
-    {"an odd digit",             STR_LIT("6a6"),    NULL},
-    {"a colon inside a byte",    STR_LIT("6:a6b"),  NULL},
-    {"a colon at the end",       STR_LIT("6a:"),    NULL},
-    {"a colon at the beginning", STR_LIT(":6a"),    NULL},
-    {"two colons",               STR_LIT("6a::6b"), NULL},
-    {"no digit",                 STR_LIT("6g"),     NULL},
-    {"a sign",                   STR_LIT("+6"),     NULL},
+    {"nothing", STR_LIT(""), ""},
+    {"lower case", STR_LIT("6a6b"), "jk"},
+    {"upper case", STR_LIT("6A6B"), "jk"},
+    {"colons between bytes", STR_LIT("6a:6b"), "jk"},
+    {"an odd digit", STR_LIT("6a6"), NULL},
+    {"a colon inside a byte", STR_LIT("6:a6b"), NULL},
+    {"a colon at the end", STR_LIT("6a:"), NULL},
+    {"a colon at the beginning", STR_LIT(":6a"), NULL},
+    {"two colons", STR_LIT("6a::6b"), NULL},
+    {"no digit", STR_LIT("6g"), NULL},
+    {"a sign", STR_LIT("+6"), NULL},
 };
 
 static const struct row percent_decode_rows[] = {
-    {"nothing to decode",          STR_LIT("/a b"),   "/a b"},
-    {"nothing",                    STR_LIT(""),       ""    },
-    {"either case",                STR_LIT("%2f%2F"), "//"  },
-    {"decoded once only",          STR_LIT("%252f"),  "%2f" },
-    {"a plus stays",               STR_LIT("a+b"),    "a+b" },
-    {"cut behind the sign",        STR_LIT("a%"),     NULL  },
-    {"cut behind one digit",       STR_LIT("a%2"),    NULL  },
-    {"no digits",                  STR_LIT("%zz"),    NULL  },
-    {"a sign in place of a digit", STR_LIT("%-1"),    NULL  },
+    {"nothing to decode", STR_LIT("/a b"), "/a b"},
+    {"nothing", STR_LIT(""), ""},
+    {"either case", STR_LIT("%2f%2F"), "//"},
+    {"decoded once only", STR_LIT("%252f"), "%2f"},
+    {"a plus stays", STR_LIT("a+b"), "a+b"},
+    {"cut behind the sign", STR_LIT("a%"), NULL},
+    {"cut behind one digit", STR_LIT("a%2"), NULL},
+    {"no digits", STR_LIT("%zz"), NULL},
+    {"a sign in place of a digit", STR_LIT("%-1"), NULL},
 };
 
 static const struct row percent_encode_rows[] = {
-    {"what RFC 3986 calls unreserved stays", STR_LIT("azAZ09-._~"), "azAZ09-._~"           },
-    {"nothing",                              STR_LIT(""),           ""                     },
-    {"delimiters",                           STR_LIT("/?&=+ %"),    "%2f%3f%26%3d%2b%20%25"},
-    {"a NUL and high bytes",                 STR_LIT("\0\xc3\xa9"), "%00%c3%a9"            },
+    {"what RFC 3986 calls unreserved stays", STR_LIT("azAZ09-._~"), "azAZ09-._~"},
+    {"nothing", STR_LIT(""), ""},
+    {"delimiters", STR_LIT("/?&=+ %"), "%2f%3f%26%3d%2b%20%25"},
+    {"a NUL and high bytes", STR_LIT("\0\xc3\xa9"), "%00%c3%a9"},
 };
 
 static void rows_of_each_encoding(void **state)
@@ -108,9 +108,9 @@ static const struct {
     const char *name;
     codec_fn *encode, *decode;
 } inverses[] = {
-    {"base64url", text_base64url,      text_unbase64      },
-    {"hex",       text_hex,            text_unhex         },
-    {"percent",   text_percent_encode, text_percent_decode},
+    {"base64url", text_base64url, text_unbase64},
+    {"hex", text_hex, text_unhex},
+    {"percent", text_percent_encode, text_percent_decode},
 };
 
 static void every_byte_survives_the_way_there_and_back(void **state)

@@ -369,11 +369,9 @@ static void check_out(struct fixture *f, const char *want)
     buf_clear(&f->out);
 }
 
-static const struct http_head get = {
-    .method = {.p = "GET", .len = 3},
-    .authority = {.p = "a:1", .len = 3},
-    .path = {.p = "/",   .len = 1}
-};
+static const struct http_head get = {.method = {.p = "GET", .len = 3},
+                                     .authority = {.p = "a:1", .len = 3},
+                                     .path = {.p = "/", .len = 1}};
 
 static struct http_head post(enum http_body body, uint64_t bytes)
 {

@@ -430,9 +430,7 @@ static const struct http_head hints = {.status = 103};
 static const struct http_head no_content = {.status = 204};
 static const struct http_head not_modified = {
     .status = 304, .body = HTTP_BODY_LENGTH, .body_bytes = 5};
-static const struct http_head switching = {
-    .status = 101, .upgrade = {.p = "x", .len = 1}
-};
+static const struct http_head switching = {.status = 101, .upgrade = {.p = "x", .len = 1}};
 
 #define GET_1_0 "GET / HTTP/1.0\r\n\r\n"
 #define HEAD    "HEAD / HTTP/1.1\r\n" HOST "\r\n"

@@ -45,13 +45,13 @@ static struct http_fields fields_of(const char *const (*pairs)[2], size_t count)
 }
 
 static const char *const pairs[][2] = {
-    {"Accept",            "*/*"    },
-    {"Host",              "b"      },
-    {"Content-Length",    "99"     },
-    {"X-Empty",           ""       },
+    {"Accept", "*/*"},
+    {"Host", "b"},
+    {"Content-Length", "99"},
+    {"X-Empty", ""},
     {"transfer-encoding", "chunked"},
-    {"Connection",        "close"  },
-    {"Upgrade",           "x"      },
+    {"Connection", "close"},
+    {"Upgrade", "x"},
 };
 
 static void a_request_is_written_in_one_form(void **state)
@@ -151,10 +151,7 @@ static void bodies_are_framed_as_announced(void **state)
 
 static void trailers_stand_behind_the_last_chunk_only(void **state)
 {
-    static const char *const trailer_pairs[][2] = {
-        {"X-Sum",          "1"},
-        {"Content-Length", "5"}
-    };
+    static const char *const trailer_pairs[][2] = {{"X-Sum", "1"}, {"Content-Length", "5"}};
     struct http_fields f = fields_of(trailer_pairs, ARRAY_LEN(trailer_pairs));
     struct h1_writer w = writer_in(H1_WRITER_CHUNKED, 0);
     (void)state;

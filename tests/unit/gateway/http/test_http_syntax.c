@@ -8,16 +8,19 @@ static const struct {
     const char *bytes;
     bool has_high; /* 0x80 and above */
 } classes[] = {
-    {"token (RFC 9110 5.6.2)",       HTTP_SYNTAX_TOKEN,
+    {"token (RFC 9110 5.6.2)", HTTP_SYNTAX_TOKEN,
      "!#$%&'*+-.^_`|~0123456789"
-     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",              false},
-    {"field value (RFC 9110 5.5)",   HTTP_SYNTAX_VALUE,
+     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
+     false},
+    {"field value (RFC 9110 5.5)", HTTP_SYNTAX_VALUE,
      "\t !\"#$%&'()*+,-./0123456789:;<=>?@"
-     "ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~",   true },
+     "ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~",
+     true},
     {"target, as we let it through", HTTP_SYNTAX_TARGET,
      "!\"$%&'()*+,-./0123456789:;<=>?@"
-     "ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~",   true },
-    {"host",                         HTTP_SYNTAX_HOST,
+     "ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~",
+     true},
+    {"host", HTTP_SYNTAX_HOST,
      "-._0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", false},
 };
 
@@ -56,26 +59,26 @@ static const struct {
     bool is_ok;
     uint64_t want;
 } lengths[] = {
-    {"zero",                   "0",                       true,  0                  },
-    {"an ordinary one",        "12345",                   true,  12345              },
-    {"leading zeros",          "007",                     true,  7                  },
-    {"the largest",            "9223372036854775807",     true,  9223372036854775807},
-    {"one more",               "9223372036854775808",     false, 0                  },
-    {"more than 64 bits",      "18446744073709551616",    false, 0                  },
-    {"much more than 64 bits", "99999999999999999999999", false, 0                  },
-    {"empty",                  "",                        false, 0                  },
-    {"a plus",                 "+5",                      false, 0                  },
-    {"a minus",                "-5",                      false, 0                  },
-    {"hexadecimal",            "0x5",                     false, 0                  },
-    {"a list of equal ones",   "5, 5",                    false, 0                  },
-    {"a comma",                "5,",                      false, 0                  },
-    {"a space inside",         "5 5",                     false, 0                  },
-    {"a space behind",         "5 ",                      false, 0                  },
-    {"a space before",         " 5",                      false, 0                  },
-    {"a fraction",             "5.0",                     false, 0                  },
-    {"an exponent",            "5e1",                     false, 0                  },
-    {"an underscore",          "5_0",                     false, 0                  },
-    {"other digits",           "\xd9\xa5",                false, 0                  },
+    {"zero", "0", true, 0},
+    {"an ordinary one", "12345", true, 12345},
+    {"leading zeros", "007", true, 7},
+    {"the largest", "9223372036854775807", true, 9223372036854775807},
+    {"one more", "9223372036854775808", false, 0},
+    {"more than 64 bits", "18446744073709551616", false, 0},
+    {"much more than 64 bits", "99999999999999999999999", false, 0},
+    {"empty", "", false, 0},
+    {"a plus", "+5", false, 0},
+    {"a minus", "-5", false, 0},
+    {"hexadecimal", "0x5", false, 0},
+    {"a list of equal ones", "5, 5", false, 0},
+    {"a comma", "5,", false, 0},
+    {"a space inside", "5 5", false, 0},
+    {"a space behind", "5 ", false, 0},
+    {"a space before", " 5", false, 0},
+    {"a fraction", "5.0", false, 0},
+    {"an exponent", "5e1", false, 0},
+    {"an underscore", "5_0", false, 0},
+    {"other digits", "\xd9\xa5", false, 0},
 };
 
 static void lengths_are_digits_only(void **state)

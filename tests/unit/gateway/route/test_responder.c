@@ -16,18 +16,18 @@ static const struct {
 } routes[] = {
     {"redirect",
      "{'hosts': ['a.example', '2001:db8::1', '192.0.2.1'], 'certificate': 'cert-ab',"
-     " 'https': 'redirect', " UPSTREAM "}"                                                  },
+     " 'https': 'redirect', " UPSTREAM "}"},
     {"redirect-b",
      "{'hosts': ['b.example'], 'certificate': 'cert-ab', 'https': 'redirect', " UPSTREAM "}"},
     {"only",
-     "{'hosts': ['only.example'], 'certificate': 'cert-c', 'https': 'only', " UPSTREAM "}"  },
-    {"optional",   "{'hosts': ['optional.example'], 'certificate': 'none', 'https': 'optional',"
-                 " " UPSTREAM "}"                                           },
-    {"managed",    "{'hosts': ['managed.example'], 'certificate': 'auto', " UPSTREAM "}"    },
-    {"deep",       "{'hosts': ['deep.example'], 'path': '/app', 'certificate': 'none',"
-             " 'https': 'optional', " UPSTREAM "}"                              },
-    {"off",        "{'hosts': ['off.example'], 'enabled': false, 'certificate': 'none',"
-            " 'https': 'optional', " UPSTREAM "}"                                },
+     "{'hosts': ['only.example'], 'certificate': 'cert-c', 'https': 'only', " UPSTREAM "}"},
+    {"optional", "{'hosts': ['optional.example'], 'certificate': 'none', 'https': 'optional',"
+                 " " UPSTREAM "}"},
+    {"managed", "{'hosts': ['managed.example'], 'certificate': 'auto', " UPSTREAM "}"},
+    {"deep", "{'hosts': ['deep.example'], 'path': '/app', 'certificate': 'none',"
+             " 'https': 'optional', " UPSTREAM "}"},
+    {"off", "{'hosts': ['off.example'], 'enabled': false, 'certificate': 'none',"
+            " 'https': 'optional', " UPSTREAM "}"},
 };
 
 static int set_up(void **state)
@@ -91,19 +91,19 @@ static struct request_origin over_tls(const char *name)
 static const struct {
     const char *name, *method, *host, *path, *want;
 } challenge_rows[] = {
-    {"the token is answered",          "GET",  "managed.example", "/.well-known/acme-challenge/tok",
-     "tok.key"                                                                                                  },
-    {"HEAD too",                       "HEAD", "managed.example", "/.well-known/acme-challenge/tok",   "tok.key"},
-    {"not POST",                       "POST", "managed.example", "/.well-known/acme-challenge/tok",   NULL     },
-    {"another token is the backend's", "GET",  "managed.example",
-     "/.well-known/acme-challenge/other",                                                              NULL     },
-    {"no token",                       "GET",  "managed.example", "/.well-known/acme-challenge/",      NULL     },
-    {"a token with more behind",       "GET",  "managed.example", "/.well-known/acme-challenge/tok/x",
-     NULL                                                                                                       },
-    {"another host has another token", "GET",  "a.example",       "/.well-known/acme-challenge/tok",
-     NULL                                                                                                       },
-    {"the path byte for byte",         "GET",  "managed.example", "/.well-known/acme-challenge/%74ok",
-     NULL                                                                                                       },
+    {"the token is answered", "GET", "managed.example", "/.well-known/acme-challenge/tok",
+     "tok.key"},
+    {"HEAD too", "HEAD", "managed.example", "/.well-known/acme-challenge/tok", "tok.key"},
+    {"not POST", "POST", "managed.example", "/.well-known/acme-challenge/tok", NULL},
+    {"another token is the backend's", "GET", "managed.example",
+     "/.well-known/acme-challenge/other", NULL},
+    {"no token", "GET", "managed.example", "/.well-known/acme-challenge/", NULL},
+    {"a token with more behind", "GET", "managed.example", "/.well-known/acme-challenge/tok/x",
+     NULL},
+    {"another host has another token", "GET", "a.example", "/.well-known/acme-challenge/tok",
+     NULL},
+    {"the path byte for byte", "GET", "managed.example", "/.well-known/acme-challenge/%74ok",
+     NULL},
 };
 
 static void live_challenges_are_answered_before_all_else(void **state)
@@ -134,15 +134,15 @@ static const struct {
     uint16_t https_port;
     const char *want;
 } redirect_rows[] = {
-    {"the path and query are kept as sent", "a.example",   "/a/../%61?b=%20", 443,
-     "https://a.example/a/../%61?b=%20"                                                                           },
-    {"another port is named",               "a.example",   "/",               8443, "https://a.example:8443/"     },
-    {"an IPv6 host is bracketed",           "2001:db8::1", "/x",              443,  "https://[2001:db8::1]/x"     },
-    {"an IPv6 host with a port",            "2001:db8::1", "/x",              8443, "https://[2001:db8::1]:8443/x"},
-    {"an IPv4 host",                        "192.0.2.1",   "/x",              8443, "https://192.0.2.1:8443/x"    },
-    {"the asterisk becomes the root",       "a.example",   "*",               443,  "https://a.example/"          },
-    {"two slashes stay behind the host",    "a.example",   "//evil.example/", 443,
-     "https://a.example//evil.example/"                                                                           },
+    {"the path and query are kept as sent", "a.example", "/a/../%61?b=%20", 443,
+     "https://a.example/a/../%61?b=%20"},
+    {"another port is named", "a.example", "/", 8443, "https://a.example:8443/"},
+    {"an IPv6 host is bracketed", "2001:db8::1", "/x", 443, "https://[2001:db8::1]/x"},
+    {"an IPv6 host with a port", "2001:db8::1", "/x", 8443, "https://[2001:db8::1]:8443/x"},
+    {"an IPv4 host", "192.0.2.1", "/x", 8443, "https://192.0.2.1:8443/x"},
+    {"the asterisk becomes the root", "a.example", "*", 443, "https://a.example/"},
+    {"two slashes stay behind the host", "a.example", "//evil.example/", 443,
+     "https://a.example//evil.example/"},
 };
 
 static void plain_requests_are_sent_to_https(void **state)
@@ -163,18 +163,18 @@ static const struct {
     const struct request_origin *origin;
     const char *want;
 } plain_rows[] = {
-    {"only https: not found on port 80",       "only.example",     "/",             &plain,        "no_route" },
-    {"only https, through a trusted proxy",    "only.example",     "/",             &behind_proxy, "only"     },
-    {"redirect, through a trusted proxy",      "a.example",        "/",             &behind_proxy, "redirect" },
-    {"optional: served on both",               "optional.example", "/",             &plain,        "optional" },
-    {"redirect",                               "a.example",        "/",             &plain,        "redirect!"},
-    {"a path nobody serves",                   "deep.example",     "/other",        &plain,        "no_route" },
-    {"a path by its normal form",              "deep.example",     "/x/../%61pp/y", &plain,        "deep"     },
-    {"OPTIONS * goes where the root goes",     "optional.example", "*",             &plain,        "optional" },
-    {"OPTIONS * where nobody serves the root", "deep.example",     "*",             &plain,        "no_route" },
-    {"an unknown host",                        "unknown.example",  "/",             &plain,        "no_route" },
-    {"a disabled route",                       "off.example",      "/",             &plain,        "no_route" },
-    {"no host at all",                         "",                 "/",             &plain,        "no_route" },
+    {"only https: not found on port 80", "only.example", "/", &plain, "no_route"},
+    {"only https, through a trusted proxy", "only.example", "/", &behind_proxy, "only"},
+    {"redirect, through a trusted proxy", "a.example", "/", &behind_proxy, "redirect"},
+    {"optional: served on both", "optional.example", "/", &plain, "optional"},
+    {"redirect", "a.example", "/", &plain, "redirect!"},
+    {"a path nobody serves", "deep.example", "/other", &plain, "no_route"},
+    {"a path by its normal form", "deep.example", "/x/../%61pp/y", &plain, "deep"},
+    {"OPTIONS * goes where the root goes", "optional.example", "*", &plain, "optional"},
+    {"OPTIONS * where nobody serves the root", "deep.example", "*", &plain, "no_route"},
+    {"an unknown host", "unknown.example", "/", &plain, "no_route"},
+    {"a disabled route", "off.example", "/", &plain, "no_route"},
+    {"no host at all", "", "/", &plain, "no_route"},
 };
 
 static const char *say(const struct verdict *v)
@@ -265,21 +265,21 @@ static void a_disabled_route_serves_no_unknown_hosts(void **state)
 static const struct {
     const char *name, *sni, *host, *want;
 } tls_rows[] = {
-    {"the same name",                                   "a.example",        "a.example",        "redirect"   },
-    {"another name of the same certificate",            "a.example",        "b.example",        "redirect-b" },
-    {"a name of another certificate",                   "a.example",        "only.example",     "misdirected"},
-    {"no SNI: nothing to disagree with",                "",                 "only.example",     "only"       },
-    {"a name without a certificate, over another's",    "a.example",        "optional.example",
-     "misdirected"                                                                                           },
+    {"the same name", "a.example", "a.example", "redirect"},
+    {"another name of the same certificate", "a.example", "b.example", "redirect-b"},
+    {"a name of another certificate", "a.example", "only.example", "misdirected"},
+    {"no SNI: nothing to disagree with", "", "only.example", "only"},
+    {"a name without a certificate, over another's", "a.example", "optional.example",
+     "misdirected"},
     {"a name without a certificate, over the stand-in", "optional.example", "optional.example",
-     "optional"                                                                                              },
-    {"two names over the stand-in",                     "optional.example", "deep.example",     "no_route"   },
-    {"a name with a certificate, over the stand-in",    "optional.example", "a.example",
-     "misdirected"                                                                                           },
-    {"an unknown host over a real certificate",         "a.example",        "unknown.example",  "misdirected"},
-    {"a pending certificate, over the stand-in",        "managed.example",  "managed.example",
-     "managed"                                                                                               },
-    {"pending, the other way round",                    "managed.example",  "a.example",        "misdirected"},
+     "optional"},
+    {"two names over the stand-in", "optional.example", "deep.example", "no_route"},
+    {"a name with a certificate, over the stand-in", "optional.example", "a.example",
+     "misdirected"},
+    {"an unknown host over a real certificate", "a.example", "unknown.example", "misdirected"},
+    {"a pending certificate, over the stand-in", "managed.example", "managed.example",
+     "managed"},
+    {"pending, the other way round", "managed.example", "a.example", "misdirected"},
 };
 
 static void hosts_of_other_certificates_are_misdirected(void **state)

@@ -98,20 +98,20 @@ static bool was_shown(const struct visit *v, const struct cert *cert)
 static const struct {
     const char *name, *unknown_host, *sni, *want;
 } rows[] = {
-    {"its own name",                           "reject", "a.example",        "a"   },
-    {"in another case",                        "reject", "A.eXample",        "a"   },
-    {"a wildcard",                             "reject", "x.wild.example",   "wild"},
-    {"a wildcard is one label",                "reject", "x.y.wild.example", NULL  },
-    {"a wildcard needs its label",             "reject", "wild.example",     NULL  },
-    {"a name whose certificate is on its way", "reject", "pending.example",  ""    },
-    {"an unknown name is rejected",            "reject", "unknown.example",  NULL  },
-    {"no name is rejected",                    "reject", NULL,               NULL  },
-    {"an unknown name gets its page",          "404",    "unknown.example",  ""    },
-    {"no name gets its page",                  "404",    NULL,               ""    },
-    {"an unknown name gets its route",         "a",      "unknown.example",  ""    },
-    {"a known one all the same",               "404",    "a.example",        "a"   },
-    {"the beginning of a name",                "reject", "a.exampl",         NULL  },
-    {"a name with a dot behind",               "reject", "a.example.",       NULL  },
+    {"its own name", "reject", "a.example", "a"},
+    {"in another case", "reject", "A.eXample", "a"},
+    {"a wildcard", "reject", "x.wild.example", "wild"},
+    {"a wildcard is one label", "reject", "x.y.wild.example", NULL},
+    {"a wildcard needs its label", "reject", "wild.example", NULL},
+    {"a name whose certificate is on its way", "reject", "pending.example", ""},
+    {"an unknown name is rejected", "reject", "unknown.example", NULL},
+    {"no name is rejected", "reject", NULL, NULL},
+    {"an unknown name gets its page", "404", "unknown.example", ""},
+    {"no name gets its page", "404", NULL, ""},
+    {"an unknown name gets its route", "a", "unknown.example", ""},
+    {"a known one all the same", "404", "a.example", "a"},
+    {"the beginning of a name", "reject", "a.exampl", NULL},
+    {"a name with a dot behind", "reject", "a.example.", NULL},
 };
 
 static void the_name_picks_the_certificate(void **state)
@@ -199,13 +199,13 @@ static const struct {
     int client_max;
     bool want;
 } versions[] = {
-    {"TLS 1.2 by default",         "{}",                         TLS1_2_VERSION, true },
-    {"TLS 1.3 by default",         "{}",                         TLS1_3_VERSION, true },
+    {"TLS 1.2 by default", "{}", TLS1_2_VERSION, true},
+    {"TLS 1.3 by default", "{}", TLS1_3_VERSION, true},
     {"1.2 where 1.3 is asked for", "{'tls_min_version': '1.3'}", TLS1_2_VERSION, false},
-    {"1.3 where 1.3 is asked for", "{'tls_min_version': '1.3'}", TLS1_3_VERSION, true },
-    {"1.2 and the modern profile", "{'tls_profile': 'modern'}",  TLS1_2_VERSION, false},
-    {"1.2 after that again",       "{}",                         TLS1_2_VERSION, true },
-    {"TLS 1.1",                    "{}",                         TLS1_1_VERSION, false},
+    {"1.3 where 1.3 is asked for", "{'tls_min_version': '1.3'}", TLS1_3_VERSION, true},
+    {"1.2 and the modern profile", "{'tls_profile': 'modern'}", TLS1_2_VERSION, false},
+    {"1.2 after that again", "{}", TLS1_2_VERSION, true},
+    {"TLS 1.1", "{}", TLS1_1_VERSION, false},
 };
 
 static void the_version_follows_the_settings(void **state)
@@ -230,9 +230,9 @@ static const struct {
     const char *name, *ciphers;
     bool want;
 } ciphers[] = {
-    {"forward secrecy and AEAD", "ECDHE-ECDSA-AES128-GCM-SHA256", true },
-    {"no forward secrecy",       "AES128-GCM-SHA256",             false},
-    {"block chaining",           "ECDHE-ECDSA-AES128-SHA256",     false},
+    {"forward secrecy and AEAD", "ECDHE-ECDSA-AES128-GCM-SHA256", true},
+    {"no forward secrecy", "AES128-GCM-SHA256", false},
+    {"block chaining", "ECDHE-ECDSA-AES128-SHA256", false},
 };
 
 static void weak_ciphers_are_refused(void **state)
@@ -254,12 +254,12 @@ static const struct {
     bool want;
     const char *chosen;
 } alpn[] = {
-    {"nothing offered",               STR_LIT(""),                     true,  ""        },
-    {"ours",                          STR_LIT("\x08http/1.1"),         true,  "http/1.1"},
-    {"ours among others",             STR_LIT("\x02h2\x08http/1.1"),   true,  "http/1.1"},
-    {"only others",                   STR_LIT("\x02h2\x06spdy/3"),     false, NULL      },
-    {"something that begins like it", STR_LIT("\x09http/1.1x"),        false, NULL      },
-    {"something it begins with",      STR_LIT("\x08http/1.0\x04http"), false, NULL      },
+    {"nothing offered", STR_LIT(""), true, ""},
+    {"ours", STR_LIT("\x08http/1.1"), true, "http/1.1"},
+    {"ours among others", STR_LIT("\x02h2\x08http/1.1"), true, "http/1.1"},
+    {"only others", STR_LIT("\x02h2\x06spdy/3"), false, NULL},
+    {"something that begins like it", STR_LIT("\x09http/1.1x"), false, NULL},
+    {"something it begins with", STR_LIT("\x08http/1.0\x04http"), false, NULL},
 };
 
 static void a_protocol_in_common_is_needed(void **state)

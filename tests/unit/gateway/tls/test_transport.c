@@ -199,7 +199,8 @@ static void much_is_sent_through_little_room(void **state)
     }
 }
 
-/* Bytes behind a read of few bytes need no new event; with TLS they may be OpenSSL's already. */
+/* Bytes behind a read of few bytes need no new event; with TLS they may be OpenSSL's
+ * already. */
 static void small_reads_lose_nothing(void **state)
 {
     (void)state;

@@ -56,22 +56,22 @@ static const struct {
     uint64_t tried;
     const char *want;
 } rows[] = {
-    {"one target",                             "",                               0, "aaaa"                },
-    {"one target, tried",                      "",                               1, "--"                  },
-    {"in turns",                               ";;",                             0, "abcabcabc"           },
-    {"in turns among those left",              ";;",                             2, "acacac"              },
-    {"all tried",                              ";;",                             7, "---"                 },
-    {"by weight, interleaved",                 ",'weight':5;;",                  0, "aabacaaaabacaa"      },
-    {"equal weights above one",                ",'weight':3;,'weight':3",        0, "abababab"            },
-    {"very unequal weights",                   ",'weight':1000;",                0, "aaaaaaaaaaaaaaaaaaaa"},
-    {"a draining one is left out",             ";,'drain':true;",                0, "acac"                },
-    {"all are draining",                       ",'drain':true;,'drain':true",    0, "--"                  },
-    {"a backup waits",                         ";,'backup':true",                0, "aaaa"                },
-    {"a backup serves when the others failed", ";,'backup':true",                1, "bbb"                 },
-    {"backups take turns",                     ";,'backup':true;,'backup':true", 1, "bcbc"                },
-    {"a backup serves when the others drain",  ",'drain':true;,'backup':true",   0, "bb"                  },
-    {"a draining backup does not",             ";,'backup':true,'drain':true",   1, "--"                  },
-    {"everything tried, backups too",          ";,'backup':true",                3, "--"                  },
+    {"one target", "", 0, "aaaa"},
+    {"one target, tried", "", 1, "--"},
+    {"in turns", ";;", 0, "abcabcabc"},
+    {"in turns among those left", ";;", 2, "acacac"},
+    {"all tried", ";;", 7, "---"},
+    {"by weight, interleaved", ",'weight':5;;", 0, "aabacaaaabacaa"},
+    {"equal weights above one", ",'weight':3;,'weight':3", 0, "abababab"},
+    {"very unequal weights", ",'weight':1000;", 0, "aaaaaaaaaaaaaaaaaaaa"},
+    {"a draining one is left out", ";,'drain':true;", 0, "acac"},
+    {"all are draining", ",'drain':true;,'drain':true", 0, "--"},
+    {"a backup waits", ";,'backup':true", 0, "aaaa"},
+    {"a backup serves when the others failed", ";,'backup':true", 1, "bbb"},
+    {"backups take turns", ";,'backup':true;,'backup':true", 1, "bcbc"},
+    {"a backup serves when the others drain", ",'drain':true;,'backup':true", 0, "bb"},
+    {"a draining backup does not", ";,'backup':true,'drain':true", 1, "--"},
+    {"everything tried, backups too", ";,'backup':true", 3, "--"},
 };
 
 static void targets_get_their_turns(void **state)
@@ -167,9 +167,7 @@ static void without_memory_the_first_target_serves(void **state)
 {
     (void)state;
     struct target targets[2] = {{.weight = 1}, {.weight = 1}};
-    struct route r = {
-        .object = {.revision = 1, .id = STR("r")}
-    };
+    struct route r = {.object = {.revision = 1, .id = STR("r")}};
     r.upstream.targets_list.items = targets;
     r.upstream.targets_list.count = 2;
     for_each_fault(n)

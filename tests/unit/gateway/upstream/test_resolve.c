@@ -115,10 +115,10 @@ static const struct {
     const char *name, *addresses;
     uint64_t fresh_ms;
 } ttls[] = {
-    {"the TTL counts",           "192.0.2.1/60",              60000  },
-    {"the lowest TTL counts",    "192.0.2.1/60 192.0.2.2/30", 30000  },
-    {"a TTL of 0 is a second",   "192.0.2.1/0",               1000   },
-    {"a TTL of days is an hour", "192.0.2.1/999999",          3600000},
+    {"the TTL counts", "192.0.2.1/60", 60000},
+    {"the lowest TTL counts", "192.0.2.1/60 192.0.2.2/30", 30000},
+    {"a TTL of 0 is a second", "192.0.2.1/0", 1000},
+    {"a TTL of days is an hour", "192.0.2.1/999999", 3600000},
 };
 
 static void answers_are_fresh_as_long_as_they_say(void **state)

@@ -328,8 +328,8 @@ static const struct {
     const struct err_kind *want;
     int want_detail;
 } unreachable[] = {
-    {"no such unix socket",        "unix:/nonexistent/socket", ERR_TARGET_CONNECT, ENOENT},
-    {"a name that cannot resolve", "http://hidden.onion",      ERR_TARGET_DNS,     4     },
+    {"no such unix socket", "unix:/nonexistent/socket", ERR_TARGET_CONNECT, ENOENT},
+    {"a name that cannot resolve", "http://hidden.onion", ERR_TARGET_DNS, 4},
 };
 
 static void what_fails_at_once_is_told_in_a_later_turn_too(void **state)
@@ -489,11 +489,12 @@ static const struct {
     const char *name, *tls, *cert_names;
     const struct err_kind *want;
 } tls_rows[] = {
-    {"unverified",              "{'verify': 'off'}",                         "DNS:other.example", NULL             },
-    {"not the system's trust",  "{'verify': 'system'}",                      "IP:127.0.0.1",      ERR_TARGET_VERIFY},
+    {"unverified", "{'verify': 'off'}", "DNS:other.example", NULL},
+    {"not the system's trust", "{'verify': 'system'}", "IP:127.0.0.1", ERR_TARGET_VERIFY},
     {"another key than pinned",
      "{'verify': 'pin', 'pin_sha256': ["
-     "'00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff']}", "IP:127.0.0.1",      ERR_TARGET_PIN   },
+     "'00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff']}",
+     "IP:127.0.0.1", ERR_TARGET_PIN},
 };
 
 static void the_targets_certificate_is_judged(void **state)
@@ -596,15 +597,15 @@ static const struct {
     const char *want;
     const struct err_kind *want_error;
 } ends[] = {
-    {"it says so",            "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", false,
-     "rhbe",                                                                                                        NULL                   },
-    {"its end is the body's", "HTTP/1.1 200 OK\r\n\r\nok",                                           true,  "rhbe", NULL                   },
-    {"HTTP/1.0",              "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",                      false, "rhbe", NULL                   },
-    {"no answer at all",      "",                                                                    true,  "rf",   ERR_TARGET_CLOSED      },
-    {"half an answer",        "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nha",                      true,  "rhbf",
-     ERR_TARGET_RESET                                                                                                                      },
-    {"half a head",           "HTTP/1.1 200 O",                                                      true,  "rf",   ERR_TARGET_CLOSED      },
-    {"no HTTP",               "SSH-2.0-OpenSSH_9.2\r\n\r\n",                                         false, "rf",   ERR_TARGET_BAD_RESPONSE},
+    {"it says so", "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", false,
+     "rhbe", NULL},
+    {"its end is the body's", "HTTP/1.1 200 OK\r\n\r\nok", true, "rhbe", NULL},
+    {"HTTP/1.0", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", false, "rhbe", NULL},
+    {"no answer at all", "", true, "rf", ERR_TARGET_CLOSED},
+    {"half an answer", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nha", true, "rhbf",
+     ERR_TARGET_RESET},
+    {"half a head", "HTTP/1.1 200 O", true, "rf", ERR_TARGET_CLOSED},
+    {"no HTTP", "SSH-2.0-OpenSSH_9.2\r\n\r\n", false, "rf", ERR_TARGET_BAD_RESPONSE},
 };
 
 static void such_an_answer_ends_the_connection(void **state)
