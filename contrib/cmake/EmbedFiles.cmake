@@ -4,19 +4,9 @@
 # in the order given, with a row of zeros at the end (gateway/base/embedded.h).
 function(gw_embed target prefix)
   cmake_parse_arguments(PARSE_ARGV 2 arg "" "" "FILES")
-  get_target_property(type ${target} TYPE) # construction
-  if(type STREQUAL INTERFACE_LIBRARY) # construction
-    return() # construction
-  endif() # construction
   set(out "${CMAKE_CURRENT_BINARY_DIR}/${prefix}.c")
   set(script "${PROJECT_SOURCE_DIR}/contrib/cmake/embed.cmake")
   list(TRANSFORM arg_FILES PREPEND "${CMAKE_CURRENT_SOURCE_DIR}/" OUTPUT_VARIABLE inputs)
-  foreach(missing_input IN LISTS inputs) # construction
-    if(NOT EXISTS "${missing_input}") # construction
-      message(STATUS "not there yet: ${missing_input}") # construction
-      return() # construction
-    endif() # construction
-  endforeach() # construction
   string(REPLACE ";" "|" packed "${arg_FILES}")
   add_custom_command(OUTPUT "${out}"
     COMMAND "${CMAKE_COMMAND}" "-DOUT=${out}" "-DPREFIX=${prefix}"

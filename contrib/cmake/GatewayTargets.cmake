@@ -1,31 +1,11 @@
 # What a part's CMakeLists.txt may say: a library, a test, a fuzz target.
 
-# --- while the parts are being written: files and parts that do not exist yet are left out
-function(gw_construction_keep_existing var)
-  set(kept "")
-  foreach(file IN LISTS ${var})
-    if(EXISTS "${CMAKE_CURRENT_SOURCE_DIR}/${file}" OR EXISTS "${file}")
-      list(APPEND kept "${file}")
-    else()
-      message(STATUS "not there yet: ${CMAKE_CURRENT_SOURCE_DIR}/${file}")
-    endif()
-  endforeach()
-  set(${var} "${kept}" PARENT_SCOPE)
-endfunction()
-# --- end
-
 # gw_library(NAME SOURCES a.c ... LINK gw_base ... PRIVATE_LINK dep::openssl ...)
 #
 # LINK lists the parts whose headers this part's headers may show: the arrows of
 # the architecture.  PRIVATE_LINK lists what only its source files see.
 function(gw_library name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LINK;PRIVATE_LINK")
-  gw_construction_keep_existing(arg_SOURCES) # construction
-  if(NOT arg_SOURCES) # construction
-    add_library(${name} INTERFACE) # construction
-    target_link_libraries(${name} INTERFACE gw_options ${arg_LINK}) # construction
-    return() # construction
-  endif() # construction
   add_library(${name} STATIC ${arg_SOURCES})
   target_link_libraries(${name} PUBLIC gw_options ${arg_LINK} PRIVATE ${arg_PRIVATE_LINK})
 endfunction()
@@ -43,17 +23,6 @@ function(gw_test path)
   get_filename_component(dir "${path}" DIRECTORY)
   list(TRANSFORM arg_SUPPORT REPLACE "(.+)" "${PROJECT_SOURCE_DIR}/tests/support/\\1.c")
 
-  set(need ${path}.c ${arg_SUPPORT}) # construction
-  gw_construction_keep_existing(need) # construction
-  foreach(t IN LISTS arg_LINK) # construction
-    if(NOT TARGET ${t}) # construction
-      message(STATUS "${path}: no target ${t} yet") # construction
-      return() # construction
-    endif() # construction
-  endforeach() # construction
-  if(NOT "${need}" STREQUAL "${path}.c;${arg_SUPPORT}" AND NOT "${need}" STREQUAL "${path}.c") # construction
-    return() # construction
-  endif() # construction
   add_executable(${target} ${path}.c ${arg_SUPPORT})
   set_target_properties(${target} PROPERTIES
     OUTPUT_NAME ${name}
