@@ -30,8 +30,9 @@ struct conn {
     struct tls_choice choice;
     enum conn_state state;
     struct exchange *exchange;
-    uint64_t idle_since_ms;
+    uint64_t idle_since_ms; /* no exchange and nothing sent since */
     bool was_partial; /* a head had begun, and was not complete, when the timer last looked */
+    bool has_ended;   /* the client will send no more; what is queued still goes out */
     struct timer timer;
     struct deferred reaper;
 };
@@ -95,6 +96,7 @@ void conn_close(struct conn *c)
 static void linger(struct conn *c)
 {
     c->state = CONN_LINGER;
+    c->idle_since_ms = loop_now_ms(c->worker->loop);
     link_half_close(&c->link);
     link_discard_input(&c->link);
     loop_timer_set(c->worker->loop, &c->timer, LINGER_MS);
@@ -164,6 +166,17 @@ static void check_idle(struct conn *c)
     loop_timer_set(c->worker->loop, &c->timer, HEAD_LIMIT_MS);
 }
 
+/* LINGER_MS from the last byte of the answer on; a slow client has as long between any two of
+ * its bytes as an idle one. */
+static void check_linger(struct conn *c)
+{
+    uint64_t idle_ms = loop_now_ms(c->worker->loop) - c->idle_since_ms;
+    if (link_is_flushed(&c->link) || idle_ms >= KEEPALIVE_IDLE_MS)
+        conn_close(c);
+    else
+        loop_timer_set(c->worker->loop, &c->timer, LINGER_MS);
+}
+
 static void on_timer(struct timer *t)
 {
     struct conn *c = container_of(t, struct conn, timer);
@@ -176,7 +189,7 @@ static void on_timer(struct timer *t)
         check_idle(c);
         return;
     case CONN_LINGER:
-        conn_close(c);
+        check_linger(c);
         return;
     case CONN_BUSY:   /* the exchange has its own limits */
     case CONN_CLOSED: /* stopped */
@@ -253,16 +266,31 @@ static void on_link_error(struct link *l, struct err e)
 static void on_link_eof(struct link *l)
 {
     struct conn *c = container_of(l, struct conn, link);
-    /* A half-closed client still gets the answer it waits for. */
-    if (c->state != CONN_BUSY)
+    /* A half-closed client still gets the answer it waits for, to its last byte. */
+    if (c->state == CONN_BUSY)
+        return;
+    if (link_is_flushed(l))
         conn_close(c);
+    else if (c->state == CONN_LINGER)
+        c->has_ended = true;
+    else
+        linger(c);
 }
 
 static void on_link_sent(struct link *l)
 {
     struct conn *c = container_of(l, struct conn, link);
-    if (c->exchange != NULL)
+    if (c->exchange != NULL) {
         exchange_on_client_sent(c->exchange);
+        return;
+    }
+    c->idle_since_ms = loop_now_ms(c->worker->loop);
+    if (c->state != CONN_LINGER || !link_is_flushed(l))
+        return;
+    if (c->has_ended)
+        conn_close(c);
+    else
+        loop_timer_set(c->worker->loop, &c->timer, LINGER_MS);
 }
 
 static const struct link_events link_events = {

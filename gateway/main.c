@@ -133,6 +133,18 @@ static struct err open_logs(struct process *p)
 
 /* ---- sockets ---- */
 
+/* A text that is no address is wrong usage; one that cannot be bound is a failure. */
+static struct err refuse_address(struct err e, const char *flag, const char *at)
+{
+    if (!err_is(e, ERR_USAGE))
+        return report(e, "listen_failed", at);
+    (void)fprintf(stderr,
+                  "gatehouse run: %s: \"%s\" is no address; it takes ADDR:PORT, :PORT or "
+                  "[ADDR]:PORT\n",
+                  flag, at);
+    return e;
+}
+
 static struct err open_listeners_of(struct process *p, enum listener_kind kind,
                                     const struct option_list *asked, const char *standard,
                                     const char *unprivileged)
@@ -142,7 +154,7 @@ static struct err open_listeners_of(struct process *p, enum listener_kind kind,
     for (size_t i = 0; i < asked->count; i++) {
         e = listener_set_open(p->listeners, kind, str_from(asked->items[i]), at);
         if (failed(e))
-            return report(e, "listen_failed", at);
+            return refuse_address(e, kind == LISTENER_HTTPS ? "--https" : "--http", at);
     }
     if (asked->count > 0)
         return OK;
@@ -163,7 +175,7 @@ static struct err open_sockets(struct process *p)
     if (str_eq(str_from(p->options.admin), STR("off")))
         return OK;
     struct err e = listener_open_one(str_from(p->options.admin), &p->admin_fd, p->admin_at);
-    return failed(e) ? report(e, "listen_failed", p->admin_at) : OK;
+    return failed(e) ? refuse_address(e, "--admin", p->admin_at) : OK;
 }
 
 /* DIR/admin.sock, 0600 by the umask.  The lock on DIR says that a socket found there is
@@ -415,7 +427,7 @@ static int run(int argc, char **argv)
     stop(p);
     ares_library_cleanup();
     curl_global_cleanup();
-    return failed(e) ? 1 : 0;
+    return !failed(e) ? 0 : err_is(e, ERR_USAGE) ? 2 : 1;
 }
 
 /* ---- the other commands ---- */
