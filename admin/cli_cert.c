@@ -8,19 +8,6 @@
 
 enum { WAIT_LIMIT_MS = 600 * 1000, WAIT_STEP_MS = 500 };
 
-/* "renew 2027-01-22 (in 60 days)"; empty if nothing is planned. */
-static struct str next_of(struct cli *cli, const json_t *cert)
-{
-    const json_t *next = json_object_get(cert, "next_action");
-    struct str what = cli_text(cli, next, "what");
-    struct str at = cli_text(cli, next, "at");
-    if (str_is_empty(what) || str_eq(what, STR("none")))
-        return STR("");
-    if (str_is_empty(at))
-        return what;
-    return arena_fmt(cli->arena, "%s %s", what.p, cli_when(cli, at).p);
-}
-
 static void print_list(struct cli *cli, const json_t *items)
 {
     static const struct cli_column columns[] = {{"ID", CLI_KEEP},     {"NAMES", CLI_SHRINK},
@@ -36,7 +23,7 @@ static void print_list(struct cli *cli, const json_t *items)
         cli_table_cell(t, cli_join(cli, json_object_get(cert, "names")), CLI_PLAIN);
         cli_table_cell(t, state, cli_state_colour(state));
         cli_table_cell(t, cli_when(cli, cli_text(cli, cert, "not_after")), CLI_PLAIN);
-        cli_table_cell(t, next_of(cli, cert), CLI_PLAIN);
+        cli_table_cell(t, cli_next_action(cli, cert), CLI_PLAIN);
         cli_table_cell(t, cli_join(cli, json_object_get(cert, "used_by")), CLI_PLAIN);
         cli_table_cell(t, cli_text(cli, cert, "source"), CLI_PLAIN);
     }
@@ -95,7 +82,7 @@ static void print_cert(struct cli *cli, json_t *cert)
     }
     cli_print_pair(cli, "fingerprint", cli_text(cli, cert, "fingerprint_sha256"), CLI_PLAIN);
     cli_print_pair(cli, "used by", cli_join(cli, json_object_get(cert, "used_by")), CLI_PLAIN);
-    cli_print_pair(cli, "next", next_of(cli, cert), CLI_PLAIN);
+    cli_print_pair(cli, "next", cli_next_action(cli, cert), CLI_PLAIN);
     cli_print_pair(cli, "why", cli_text(cli, json_object_get(cert, "next_action"), "why"),
                    CLI_PLAIN);
     print_error(cli, json_object_get(cert, "last_error"));

@@ -223,6 +223,18 @@ struct str cli_when(struct cli *cli, struct str time)
     return arena_fmt(cli->arena, "%.10s (now)", time.p);
 }
 
+struct str cli_next_action(struct cli *cli, const json_t *cert)
+{
+    const json_t *next = json_object_get(cert, "next_action");
+    struct str what = cli_text(cli, next, "what");
+    struct str at = cli_text(cli, next, "at");
+    if (str_is_empty(what) || str_eq(what, STR("none")))
+        return STR("");
+    if (str_is_empty(at))
+        return what;
+    return arena_fmt(cli->arena, "%s %s", what.p, cli_when(cli, at).p);
+}
+
 enum cli_colour cli_state_colour(struct str state)
 {
     static const struct {

@@ -92,6 +92,10 @@ struct str cli_join(struct cli *cli, const json_t *array);
 /* "2027-01-22 (in 60 days)" from RFC 3339; "-" for empty. */
 struct str cli_when(struct cli *cli, struct str time);
 
+/* What a certificate waits for: "renew 2027-01-22 (in 60 days)"; empty if nothing is
+ * planned. */
+struct str cli_next_action(struct cli *cli, const json_t *cert);
+
 /* Colour of a state word of the API: active, ok, up, pending, degraded, failed, ... */
 enum cli_colour cli_state_colour(struct str state);
 

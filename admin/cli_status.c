@@ -150,7 +150,10 @@ static void print_certs(struct cli *cli, const json_t *certs)
         cli_table_cell(t, cli_text(cli, cert, "id"), CLI_PLAIN);
         cli_table_cell(t, state, cli_state_colour(state));
         cli_table_cell(t, cli_when(cli, cli_text(cli, cert, "not_after")), CLI_PLAIN);
-        cli_table_cell(t, cli_text(cli, next, "why"), CLI_PLAIN);
+        /* One that serves is renewed some day; one that does not has a reason. */
+        bool is_active = str_eq(state, STR("active"));
+        cli_table_cell(t, is_active ? cli_next_action(cli, cert) : cli_text(cli, next, "why"),
+                       CLI_PLAIN);
     }
     cli_print_table(cli, t);
     if (count > ROUTES_SHOWN_MAX)

@@ -30,7 +30,8 @@ struct conn {
     struct tls_choice choice;
     enum conn_state state;
     struct exchange *exchange;
-    uint64_t idle_since_ms; /* no exchange and nothing sent since */
+    uint64_t idle_since_ms;   /* no exchange and nothing sent since */
+    uint64_t idle_from_bytes; /* received by then: what came since begins a head */
     bool was_partial; /* a head had begun, and was not complete, when the timer last looked */
     bool has_ended;   /* the client will send no more; what is queued still goes out */
     struct timer timer;
@@ -104,10 +105,16 @@ static void linger(struct conn *c)
 
 /* ---- between requests ---- */
 
+static bool has_begun_head(const struct conn *c)
+{
+    return c->link.received_bytes > c->idle_from_bytes;
+}
+
 static void go_idle(struct conn *c)
 {
     c->state = CONN_IDLE;
     c->was_partial = false;
+    c->idle_from_bytes = c->link.received_bytes;
     c->idle_since_ms = loop_now_ms(c->worker->loop);
     loop_timer_set(c->worker->loop, &c->timer, HEAD_LIMIT_MS);
 }
@@ -129,7 +136,7 @@ void conn_on_exchange_end(struct conn *c, bool is_cut)
 
 void conn_drain(struct conn *c)
 {
-    if (c->state == CONN_IDLE && c->link.active_ms <= c->idle_since_ms)
+    if (c->state == CONN_IDLE && !has_begun_head(c))
         linger(c);
     else if (c->state == CONN_BUSY)
         codec_refuse_reuse(c->link.codec);
@@ -152,7 +159,7 @@ static void refuse(struct conn *c, struct err e)
  * attack or a dead client; silence between requests may last KEEPALIVE_IDLE_MS. */
 static void check_idle(struct conn *c)
 {
-    bool is_partial = c->link.active_ms > c->idle_since_ms;
+    bool is_partial = has_begun_head(c);
     uint64_t idle_ms = loop_now_ms(c->worker->loop) - c->idle_since_ms;
     if (is_partial && c->was_partial) {
         refuse(c, fail(ERR_CLIENT_TIMEOUT, 0));

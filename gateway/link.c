@@ -185,6 +185,7 @@ static struct err read_and_feed(struct link *l, bool *ret_eof)
         return feed_eof(l);
     }
     l->active_ms = loop_now_ms(l->priv.loop);
+    l->received_bytes += got;
     return feed(l, str_make(l->priv.scratch->plain, got), false);
 }
 

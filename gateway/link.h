@@ -40,6 +40,7 @@ struct link {
     struct codec *codec;
     struct buf out;     /* the codec's output */
     uint64_t active_ms; /* when a byte last moved, in either direction */
+    uint64_t received_bytes;
     struct {
         const struct link_events *events;
         struct loop *loop;

@@ -5,6 +5,7 @@ import os
 import pathlib
 import pwd
 import re
+import shutil
 import signal
 import socket
 import sqlite3
@@ -197,7 +198,9 @@ def test_start_as_an_ordinary_user_says_which_ports(open_directory, dead_port):
     data = open_directory / "data"
     data.mkdir(mode=0o700)
     os.chown(data, NOBODY.pw_uid, NOBODY.pw_gid)
-    process = Process([binary(), "run", "--data", data, "--admin", f"127.0.0.1:{dead_port}"],
+    # The tree may stand where only its owner can read.
+    program = shutil.copy(binary(), open_directory / "gatehouse")
+    process = Process([program, "run", "--data", data, "--admin", f"127.0.0.1:{dead_port}"],
                       open_directory / "log", env=clean_environment(), user=NOBODY.pw_uid,
                       group=NOBODY.pw_gid, extra_groups=[])
     try:

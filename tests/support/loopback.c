@@ -218,6 +218,14 @@ struct str loopback_hear_all(int fd, bool *ret_is_cut)
     return str_make(text, len);
 }
 
+bool loopback_is_first(int fd, int other_fd)
+{
+    struct pollfd p[2] = {{.fd = fd, .events = POLLIN}, {.fd = other_fd, .events = POLLIN}};
+    int is_there = poll(p, 2, LOOPBACK_PATIENCE_S * 1000);
+    assert(is_there >= 1);
+    return p[0].revents != 0;
+}
+
 /* ---- time ---- */
 
 /* A request to nobody: its answer is made in a turn that has seen the new time. */

@@ -1,8 +1,8 @@
 /* loopback.h - a real worker between sockets that the test holds in its own hands.
  *
- * Purpose: the test plays client and target in one thread, with blocking sockets, and the worker
- *          runs in its own: each step waits for the one before, so that nothing depends on time.
- *          Time itself stands still until loopback_pass moves it.
+ * Purpose: the test plays client and target in one thread, with blocking sockets, and the
+ *          worker runs in its own: each step waits for the one before, so that nothing
+ *          depends on time.  Time itself stands still until loopback_pass moves it.
  * Thread:  the test's.
  * Owns:    the store, the worker and the listening sockets; connected ones are the caller's.
  * Fails:   assertions; a peer that stays silent for LOOPBACK_PATIENCE_S fails the test. */
@@ -48,7 +48,8 @@ int loopback_accept(const struct loopback *b);
 /* True if the worker has no connection to the target waiting to be accepted. */
 bool loopback_is_quiet(const struct loopback *b);
 
-/* Moves the clock; timers that are due then have fired when this returns. */
+/* Moves the clock; what was said before has been read, and timers that are due have fired, when
+ * this returns. */
 void loopback_pass(struct loopback *b, uint64_t ms);
 
 /* The access lines so far; only after loopback_stop all of them.  Static storage. */
@@ -63,3 +64,6 @@ struct str loopback_hear(int fd, size_t len);
 
 /* Everything up to the end; *ret_is_cut: that was a reset. */
 struct str loopback_hear_all(int fd, bool *ret_is_cut);
+
+/* Waits until one of both has something to say; true if it is the first. */
+bool loopback_is_first(int fd, int other_fd);
