@@ -137,7 +137,7 @@ void options_print_help(void)
         printf("  %-26s environment: %s\n", "", flags[i].variable);
     }
     printf("\nSignals: TERM and INT drain and exit, a second one exits at once; HUP opens the\n"
-           "access log again; USR1 is reserved.\n\n"
+           "access log again.\n\n"
            "example:\n  gatehouse run --data ./data --http :8080 --https :8443\n");
 }
 

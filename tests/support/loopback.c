@@ -75,16 +75,23 @@ void loopback_start(struct loopback *b, int client_buffer_bytes)
                       &b->worker));
 }
 
-void loopback_stop(struct loopback *b)
+void loopback_drain(struct loopback *b)
 {
+    if (b->worker == NULL)
+        return;
     worker_drain(b->worker);
     worker_join(b->worker);
     b->worker = NULL;
     access_log_free(b->access_log);
     log_writer_free(b->log_writer);
+}
+
+void loopback_stop(struct loopback *b)
+{
+    loopback_drain(b);
     listener_set_free(b->listeners);
-    if (b->target >= 0)
-        (void)close(b->target);
+    (void)close(b->log_file);
+    (void)close(b->target);
     fake_issuer_fini(&b->ca);
     temp_store_fini(&b->store);
     fake_clock_restore();
@@ -218,14 +225,6 @@ struct str loopback_hear_all(int fd, bool *ret_is_cut)
     return str_make(text, len);
 }
 
-bool loopback_is_first(int fd, int other_fd)
-{
-    struct pollfd p[2] = {{.fd = fd, .events = POLLIN}, {.fd = other_fd, .events = POLLIN}};
-    int is_there = poll(p, 2, LOOPBACK_PATIENCE_S * 1000);
-    assert(is_there >= 1);
-    return p[0].revents != 0;
-}
-
 /* ---- time ---- */
 
 /* A request to nobody: its answer is made in a turn that has seen the new time. */
@@ -243,6 +242,5 @@ struct str loopback_lines(const struct loopback *b)
 {
     ssize_t len = pread(b->log_file, text, TEXT_MAX, 0);
     assert(len >= 0);
-    (void)close(b->log_file);
     return str_make(text, (size_t)len);
 }

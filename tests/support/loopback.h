@@ -32,7 +32,10 @@ struct loopback {
 /* client_buffer_bytes: what the kernel takes for a client that does not read; 0: as usual. */
 void loopback_start(struct loopback *b, int client_buffer_bytes);
 
-/* Drains; every connection must be closed, or about to be. */
+/* Drains and ends the worker; every connection must be closed, or about to be. */
+void loopback_drain(struct loopback *b);
+
+/* Drains, if that has not been done, and forgets everything. */
 void loopback_stop(struct loopback *b);
 
 /* A route for host to the target, served with and without TLS; members: further JSON members
@@ -52,7 +55,7 @@ bool loopback_is_quiet(const struct loopback *b);
  * this returns. */
 void loopback_pass(struct loopback *b, uint64_t ms);
 
-/* The access lines so far; only after loopback_stop all of them.  Static storage. */
+/* The access lines, after loopback_drain.  Static storage. */
 struct str loopback_lines(const struct loopback *b);
 
 void loopback_say(int fd, const char *text);
@@ -64,6 +67,3 @@ struct str loopback_hear(int fd, size_t len);
 
 /* Everything up to the end; *ret_is_cut: that was a reset. */
 struct str loopback_hear_all(int fd, bool *ret_is_cut);
-
-/* Waits until one of both has something to say; true if it is the first. */
-bool loopback_is_first(int fd, int other_fd);
