@@ -23,7 +23,7 @@ struct access_line {
     struct str method;
     struct str host;
     struct str path;
-    const char *version; /* "1.1" */
+    const char *version; /* "1.1"; NULL: unknown */
     bool is_tls;
     unsigned status; /* 0: no answer was sent */
     uint64_t in_bytes;

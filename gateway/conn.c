@@ -9,6 +9,7 @@
 #include "gateway/base/mem.h"
 #include "gateway/base/metrics.h"
 
+#include <assert.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <unistd.h>
@@ -89,7 +90,8 @@ static void close_as(struct conn *c, void (*close_link)(struct link *l))
 
 void conn_close(struct conn *c)
 {
-    close_as(c, link_close);
+    /* An answer under way must not look complete. */
+    close_as(c, c->exchange != NULL ? link_cut : link_close);
 }
 
 /* Everything is queued; once it is sent our direction ends, and the client's is read until
@@ -209,6 +211,7 @@ static void on_timer(struct timer *t)
 static struct arena *on_begin(void *arg, uint32_t id)
 {
     struct conn *c = arg;
+    assert(c->exchange == NULL); /* the link rests until the last one is gone */
     c->exchange = exchange_new(c->worker, c, id);
     if (c->exchange == NULL)
         return NULL; /* the codec fails with ERR_MEMORY */

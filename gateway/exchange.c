@@ -71,6 +71,10 @@ struct arena *exchange_arena(struct exchange *x)
 void exchange_finish_soon(struct exchange *x)
 {
     x->step = STEP_END;
+    /* The codec is ready for the next request; the connection is not, until this one is
+     * gone. */
+    if (x->conn != NULL)
+        link_pause(conn_link(x->conn));
     loop_defer(x->worker->loop, &x->work);
 }
 
@@ -108,11 +112,13 @@ bool exchange_is_over(const struct exchange *x)
     return x->step == STEP_ANSWER || x->step == STEP_END;
 }
 
-/* Both directions are over: so is the exchange. */
+/* The answer is over, and in a tunnel also what the client said, to its last byte. */
 void exchange_check_done(struct exchange *x)
 {
-    if (x->step == STEP_RELAY && x->outbound == FLOW_DONE &&
-        (!x->is_tunnel || x->inbound == FLOW_DONE))
+    if (x->step != STEP_RELAY || x->outbound != FLOW_DONE)
+        return;
+    if (!x->is_tunnel ||
+        (x->inbound == FLOW_DONE && link_is_flushed(target_conn_link(x->target_conn))))
         exchange_finish_soon(x);
 }
 
@@ -213,13 +219,14 @@ static struct err write_request(struct exchange *x)
     if (buf_len(&x->early) > 0)
         TRY(codec_send_body(l->codec, x->target_id, buf_view(&x->early)));
     if (!is_end && x->inbound == FLOW_DONE)
-        TRY(codec_send_end(l->codec, x->target_id, NULL));
+        TRY(codec_send_end(l->codec, x->target_id, x->trailers));
     link_flush_soon(l);
     return OK;
 }
 
 static enum step send_request(struct exchange *x)
 {
+    x->error = OK; /* of a target tried before this one */
     x->connected_us = clock_mono_us();
     x->asked_ms = loop_now_ms(x->worker->loop);
     exchange_arm_timer(x);
@@ -310,6 +317,7 @@ struct err exchange_on_end(struct exchange *x, const struct http_fields *trailer
     if (exchange_is_over(x) || x->inbound == FLOW_DONE)
         return OK;
     x->inbound = FLOW_DONE;
+    x->trailers = trailers;
     x->asked_ms = loop_now_ms(x->worker->loop);
     if (x->step != STEP_RELAY)
         return OK;

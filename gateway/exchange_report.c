@@ -30,6 +30,14 @@ static uint64_t since_start(const struct exchange *x, uint64_t at_us)
     return at_us == 0 ? 0 : at_us - x->start_us;
 }
 
+/* NULL for a request that could not be read. */
+static const char *version_of(const struct http_head *request)
+{
+    if (request->method.len == 0)
+        return NULL;
+    return request->version == HTTP_1_0 ? "1.0" : "1.1";
+}
+
 static void write_access_line(struct exchange *x)
 {
     struct access_log *log = x->worker->options.access_log;
@@ -40,7 +48,7 @@ static void write_access_line(struct exchange *x)
                               .method = x->request.method,
                               .host = x->request.host,
                               .path = x->request.path,
-                              .version = x->request.version == HTTP_1_0 ? "1.0" : "1.1",
+                              .version = version_of(&x->request),
                               .is_tls = x->facts.is_https,
                               .status = x->status,
                               .in_bytes = x->in_bytes,

@@ -36,7 +36,8 @@ struct exchange {
 
     struct http_head request; /* as received */
     struct client_facts facts;
-    enum flow inbound; /* client -> target */
+    const struct http_fields *trailers; /* of the request; in the arena */
+    enum flow inbound;                  /* client -> target */
     uint64_t in_bytes;
     struct buf early;    /* body bytes not yet sent, or kept because they may be repeated */
     bool is_early_whole; /* early holds all body bytes so far */

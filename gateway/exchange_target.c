@@ -46,6 +46,7 @@ static void on_target_failed(void *arg, struct err e)
     if ((was_connecting && x->tries <= x->route->upstream.retries) ||
         may_repeat(x, was_reused)) {
         x->is_repeated = !was_connecting;
+        link_pause(conn_link(x->conn)); /* until the request is sent again */
         x->step = STEP_PICK;
         exchange_run(x);
         return;
@@ -58,6 +59,7 @@ static void on_target_sent(void *arg)
     struct exchange *x = arg;
     if (x->step == STEP_RELAY && x->conn != NULL)
         relay_on_sent(conn_link(x->conn), target_conn_link(x->target_conn));
+    exchange_check_done(x);
 }
 
 static struct err on_target_head(void *arg, struct http_head *head)
@@ -70,7 +72,9 @@ static struct err on_target_head(void *arg, struct http_head *head)
         x->first_byte_us = clock_mono_us();
         target_note_answer(x->target);
     }
-    TRY(rewrite_response(x->arena, x->route, worker_date(x->worker), head));
+    struct err e = rewrite_response(x->arena, x->route, worker_date(x->worker), head);
+    if (failed(e))
+        return err_is(e, ERR_HEAD_TOO_LARGE) ? fail(ERR_TARGET_HEAD_TOO_LARGE, 0) : e;
     if (x->worker->is_draining)
         codec_refuse_reuse(client->codec);
     TRY(codec_send_head(client->codec, x->id, head, false));
@@ -124,11 +128,14 @@ const struct target_user exchange_target_user = {
 
 /* ---- time ---- */
 
+static uint64_t shorter_limit(const struct upstream_timeouts *t)
+{
+    return t->response_ms < t->idle_ms ? t->response_ms : t->idle_ms;
+}
+
 void exchange_arm_timer(struct exchange *x)
 {
-    const struct upstream_timeouts *t = &x->route->upstream.timeouts;
-    loop_timer_set(x->worker->loop, &x->timer,
-                   t->response_ms < t->idle_ms ? t->response_ms : t->idle_ms);
+    loop_timer_set(x->worker->loop, &x->timer, shorter_limit(&x->route->upstream.timeouts));
 }
 
 /* Whose silence it is. */
@@ -155,7 +162,10 @@ void exchange_on_timer(struct timer *t)
     uint64_t limit_ms = is_waiting ? limits->response_ms : limits->idle_ms;
     uint64_t gone_ms = loop_now_ms(x->worker->loop) - since_ms;
     if (gone_ms < limit_ms) {
-        loop_timer_set(x->worker->loop, t, limit_ms - gone_ms);
+        /* Never longer than the shorter limit: the phase may change before. */
+        uint64_t left_ms = limit_ms - gone_ms;
+        uint64_t look_ms = shorter_limit(limits);
+        loop_timer_set(x->worker->loop, t, left_ms < look_ms ? left_ms : look_ms);
         return;
     }
     struct err e = silence(x);

@@ -179,7 +179,11 @@ static struct err read_and_feed(struct link *l, bool *ret_eof)
         return OK;
     }
     size_t got;
-    TRY(transport_read(&l->transport, l->priv.scratch->plain, PLAIN_BYTES, &got));
+    struct err e = transport_read(&l->transport, l->priv.scratch->plain, PLAIN_BYTES, &got);
+    /* Part of a record, and then FIN: no edge will come for the end. */
+    if (err_is(e, ERR_AGAIN))
+        link_read_soon(l);
+    TRY(e);
     if (got == 0) {
         *ret_eof = true;
         return feed_eof(l);
@@ -194,6 +198,12 @@ static bool can_read(const struct link *l)
     return !link_is_closed(l) && l->priv.state == LINK_OPEN && !l->priv.is_paused &&
            !l->priv.is_input_over &&
            (buf_len(&l->priv.in) > 0 || transport_may_read(&l->transport));
+}
+
+/* Bytes that the codec left wait for an answer of ours: behind them nothing is read. */
+static bool can_read_socket(const struct link *l)
+{
+    return can_read(l) && buf_len(&l->priv.in) == 0;
 }
 
 static void read_some(struct link *l)
@@ -227,7 +237,7 @@ static void give_up_output(struct link *l, struct err e)
 {
     l->priv.is_output_over = true;
     buf_clear(&l->out);
-    if (can_read(l))
+    if (can_read_socket(l))
         link_read_soon(l);
     else
         report(l, e);
@@ -307,7 +317,7 @@ static void on_ready(struct watch *w, uint32_t events)
         l->priv.events->on_open(l);
         if (link_is_closed(l))
             return;
-    } else if ((events & EPOLLERR) != 0 && !can_read(l)) {
+    } else if ((events & EPOLLERR) != 0 && !can_read_socket(l)) {
         struct err e = connect_done(l); /* SO_ERROR: the connection was reset */
         if (failed(e)) {
             report(l, e);

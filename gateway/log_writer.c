@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -259,7 +260,13 @@ void log_writer_free(struct log_writer *w)
         return;
     atomic_store(&w->must_stop, true);
     (void)eventfd_write(w->wake_fd, 1);
-    (void)pthread_join(w->thread, NULL);
+    struct timespec until;
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += LOG_END_LIMIT_S;
+    /* Somebody holds the other end of a full pipe and does not read: the process ends
+     * anyway, so what the thread still uses is left to it. */
+    if (pthread_timedjoin_np(w->thread, NULL, &until) != 0)
+        return;
     (void)close(w->wake_fd);
     for (unsigned i = 0; i < LOG_THREADS_MAX; i++)
         mem_free(atomic_load(&w->rings[i]));

@@ -22,7 +22,8 @@ enum { LOG_CHANNEL_EVENTS, LOG_CHANNEL_ACCESS, LOG_CHANNEL_COUNT };
 /* fds by channel; -1: the channel is off. */
 struct err log_writer_new(const int fds[LOG_CHANNEL_COUNT], struct log_writer **ret_writer);
 
-/* Writes what is there, ends the thread. No thread may put any more. */
+/* Writes what is there, ends the thread. No thread may put any more.  A reader that has stopped
+ * delays this by LOG_END_LIMIT_S at most; only the end of the process may follow then. */
 void log_writer_free(struct log_writer *w);
 
 /* line ends in '\n'. */

@@ -326,6 +326,8 @@ static struct err show_first_token(struct process *p)
 {
     struct secret token = {{NULL, 0}};
     bool is_created = false;
+    if (p->admin_fd < 0)
+        return OK; /* it is for the TCP side */
     TRY(admin_first_token(p->store, &token, &is_created));
     if (is_created) {
         struct str text = secret_bytes(&token);
@@ -333,7 +335,7 @@ static struct err show_first_token(struct process *p)
             stderr,
             "\nFirst start: this token opens the admin API over TCP. It is shown once.\n"
             "  %.*s\n  curl -H \"Authorization: Bearer TOKEN\" http://%s/v1/status\n\n",
-            STR_ARG(text), p->admin_fd >= 0 ? p->admin_at : "ADDRESS");
+            STR_ARG(text), p->admin_at);
     }
     secret_fini(&token);
     return OK;

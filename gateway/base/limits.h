@@ -69,6 +69,7 @@
 #define LOG_RING_BYTES  (256 * KIB) /* log lines of one thread that wait for the writer */
 #define LOG_THREADS_MAX 64          /* threads with a ring; further ones lose their lines */
 #define LOG_RECENT_MAX  50          /* warnings and errors kept for status */
+#define LOG_END_LIMIT_S 2           /* the last lines may take so long when the process ends */
 
 /* admin */
 #define ADMIN_BODY_MAX_BYTES   (1 * MIB)   /* any body but a configuration */

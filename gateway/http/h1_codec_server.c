@@ -182,8 +182,8 @@ static struct err feed_eof(struct codec *c)
     enum phase phase = s->phase;
     s->is_last = true;
     /* RFC 9112 9.6: a client may end its direction and still wait for the answer. */
-    if (phase == PHASE_ANSWER)
-        return OK;
+    if (phase == PHASE_ANSWER) /* a tunnel needs a client that can still speak */
+        return s->request.wants_upgrade ? fail(ERR_CLIENT_GONE, 0) : OK;
     s->phase = PHASE_OVER;
     if (phase == PHASE_TUNNEL)
         return s->options.events->on_end(s->options.arg, s->id, NULL);

@@ -84,6 +84,11 @@ void rewrite_client_facts(const struct settings *settings, const unsigned char p
         facts->is_https = str_eq_nocase(str_trim(proto->value), https_name);
     /* A proxy may pass on what its own client sent: only what can be an authority is
      * believed. */
+    const struct http_field *port = http_fields_find(f, HTTP_FIELD_X_FORWARDED_PORT);
+    uint64_t number;
+    if (port != NULL && !failed(str_to_u64(str_trim(port->value), 65535, &number)) &&
+        number > 0)
+        facts->port = str_trim(port->value);
     const struct http_field *host = http_fields_find(f, HTTP_FIELD_X_FORWARDED_HOST);
     struct http_authority authority;
     if (host != NULL && !failed(http_syntax_authority(host->value, &authority)))
@@ -102,10 +107,13 @@ static void drop_forwarding_fields(struct http_fields *f)
     f->count = kept;
 }
 
-/* The port the client used: in the authority, or the scheme's own. */
+/* The port the client used: as a trusted proxy tells it, in the authority, or the scheme's own.
+ * Not the listener's: behind a port mapping that is nobody's. */
 static struct str public_port(const struct client_facts *facts)
 {
     struct str host = facts->host;
+    if (facts->port.len > 0)
+        return facts->port;
     size_t at = host.len;
     while (at > 0 && chr_is_digit(host.p[at - 1]))
         at--;

@@ -14,6 +14,7 @@
 struct client_facts {
     struct str address; /* address only, no port, no brackets */
     struct str host;    /* authority as the client sent it */
+    struct str port;    /* as a trusted proxy tells it; empty: that of host */
     bool is_https;
     bool
         is_trusted_peer; /* address, host and is_https may come from a trusted proxy's fields */

@@ -33,6 +33,7 @@ struct target_conn {
     size_t next_address;
     struct resolver_waiter waiter;
     struct timer timer;         /* connect limit, then idle limit */
+    uint64_t give_up_ms;        /* end of the connect limit */
     struct deferred reaper;     /* frees, or reports a failure found while being made */
     struct err last_error;      /* of the address tried last */
     struct list_node pool_node; /* CONN_IDLE: in a pool slot, hottest first */
@@ -252,6 +253,12 @@ static struct err open_link(struct target_conn *c, int fd, bool is_connecting)
                                &c->link.codec);
 }
 
+static uint64_t ms_left(const struct target_conn *c)
+{
+    uint64_t now_ms = loop_now_ms(c->worker->loop);
+    return c->give_up_ms > now_ms ? c->give_up_ms - now_ms : 0;
+}
+
 static struct err connect_to(struct target_conn *c, const struct sockaddr *address,
                              socklen_t len)
 {
@@ -267,6 +274,9 @@ static struct err connect_to(struct target_conn *c, const struct sockaddr *addre
         return e;
     }
     c->state = CONN_CONNECTING;
+    /* Each address left gets its share: one that swallows packets must not use up all. */
+    size_t left_count = 1 + c->addresses.count - c->next_address;
+    loop_timer_set(c->worker->loop, &c->timer, ms_left(c) / left_count);
     metric_add(METRIC_TARGET_CONNECTS, 1);
     return open_link(c, fd, true);
 }
@@ -344,9 +354,24 @@ static void on_start_failed(struct deferred *d)
     fail_conn(c, c->last_error);
 }
 
+/* An address has used up its share: the next one, unless this one has got as far as TLS. */
+static bool go_on_connecting(struct target_conn *c)
+{
+    if (link_state(&c->link) == LINK_HANDSHAKE) {
+        loop_timer_set(c->worker->loop, &c->timer, ms_left(c));
+        return true;
+    }
+    if (c->state != CONN_CONNECTING || c->next_address == c->addresses.count)
+        return false;
+    link_close(&c->link);
+    return !failed(connect_next(c));
+}
+
 static void on_connect_timeout(struct timer *t)
 {
     struct target_conn *c = container_of(t, struct target_conn, timer);
+    if (ms_left(c) > 0 && go_on_connecting(c))
+        return;
     struct err e = fail(ERR_TARGET_CONNECT_TIMEOUT, 0);
     target_note_failure(c->target, e);
     fail_conn(c, e);
@@ -443,7 +468,8 @@ static struct err make_conn(struct worker *w, const struct target_conn_options *
     if (c == NULL)
         return fail(ERR_MEMORY, 0);
     c->timer.on_fire = on_connect_timeout;
-    loop_timer_set(w->loop, &c->timer, o->route->upstream.timeouts.connect_ms);
+    c->give_up_ms = loop_now_ms(w->loop) + o->route->upstream.timeouts.connect_ms;
+    loop_timer_set(w->loop, &c->timer, ms_left(c));
     struct err e = start(c);
     if (failed(e) && !err_is(e, ERR_AGAIN)) {
         c->last_error = e;

@@ -266,6 +266,30 @@ def test_pipelined_requests_are_answered_in_order(gateway, origin, host):
     assert [b'"target": "/%d"' % n in a.body for n, a in enumerate(answers)] == [True] * 5
 
 
+def large_answer():
+    body = b"0123456789abcdef" * 65536
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+
+def test_pipelined_requests_with_large_answers_are_answered_whole(gateway, origin, host):
+    origin.answer("/", large_answer())
+    gateway.put_route("r", host, origin.url)
+    with gateway.client() as client:
+        client.send(request("GET", "/", host) * 20)
+        assert [len(client.read().body) for _ in range(20)] == [1 << 20] * 20
+
+
+def test_client_that_leaves_between_pipelined_answers_harms_nobody(gateway, origin, host):
+    origin.answer("/", large_answer())
+    gateway.put_route("r", host, origin.url)
+    for _ in range(20):
+        with gateway.client() as client:
+            client.send(request("GET", "/", host) * 3)
+            client.read()
+    with gateway.client() as client:
+        assert client.ask("GET", "/", host).status == 200
+
+
 def test_connection_close_is_honoured(gateway, origin, host):
     gateway.put_route("r", host, origin.url)
     with gateway.client() as client:
