@@ -101,13 +101,19 @@ static void on_second_signal(int signal_number)
 
 /* ---- logs ---- */
 
+static bool is_access_log_file(const struct options *o)
+{
+    struct str path = str_from(o->access_log);
+    return !str_eq(path, STR("-")) && !str_eq(path, STR("off"));
+}
+
 static struct err open_logs(struct process *p)
 {
     int fds[LOG_CHANNEL_COUNT] = {
         [LOG_CHANNEL_EVENTS] = STDERR_FILENO, [LOG_CHANNEL_ACCESS] = STDOUT_FILENO};
     struct str path = str_from(p->options.access_log);
     bool is_off = str_eq(path, STR("off"));
-    bool is_file = !is_off && !str_eq(path, STR("-"));
+    bool is_file = is_access_log_file(&p->options);
     if (is_file) {
         int fd = open(path.p, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
         if (fd < 0) {
@@ -371,8 +377,7 @@ static void wait_for_end(struct process *p)
     while (got != SIGTERM && got != SIGINT) {
         if (sigwait(&set, &got) != 0)
             continue;
-        bool is_file = p->options.access_log[0] == '/' || p->options.access_log[0] == '.';
-        if (got == SIGHUP && is_file) {
+        if (got == SIGHUP && is_access_log_file(&p->options)) {
             struct err e =
                 log_writer_reopen(p->writer, LOG_CHANNEL_ACCESS, p->options.access_log);
             if (failed(e))

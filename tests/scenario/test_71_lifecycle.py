@@ -193,6 +193,18 @@ def open_directory():
         yield pathlib.Path(path)
 
 
+def test_hangup_opens_the_access_log_again(make_gateway, tmp_path):
+    log = tmp_path / "access.log"
+    gateway = make_gateway("--access-log", str(log)).start()
+    gateway.get("before.test")
+    until(lambda: "before.test" in log.read_text(), "the first line")
+    log.rename(tmp_path / "rotated.log")
+    os.kill(gateway.process.pid, signal.SIGHUP)
+    until(log.exists, "the log to be opened again")
+    gateway.get("after.test")
+    until(lambda: "after.test" in log.read_text(), "the second line")
+
+
 def test_start_as_an_ordinary_user_says_which_ports(open_directory, dead_port):
     """The defaults may be in use on this machine: only the words are looked at."""
     data = open_directory / "data"
