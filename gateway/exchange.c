@@ -246,11 +246,8 @@ static enum step send_request(struct exchange *x)
 
 /* ---- the driver ---- */
 
-static const struct {
-    const char *name;
-    enum step (*run)(struct exchange *x);
-} steps[] = {
-#define EXCHANGE_STEP(id, fn, text) [STEP_##id] = {.name = #id, .run = (fn)},
+static enum step (*const steps[])(struct exchange *x) = {
+#define EXCHANGE_STEP(id, fn, text) [STEP_##id] = (fn),
 #include "gateway/exchange_steps.def"
 #undef EXCHANGE_STEP
 };
@@ -260,7 +257,7 @@ void exchange_run(struct exchange *x)
 {
     for (;;) {
         assert(exchange_is_over(x) || x->conn != NULL);
-        enum step next = steps[x->step].run(x);
+        enum step next = steps[x->step](x);
         if (next == x->step)
             return;
         x->step = next;
