@@ -28,6 +28,7 @@ struct conn {
     struct list_node node; /* in worker->conns */
     struct peer peer;
     bool is_tls;
+    const char *tls_version; /* once the handshake is over */
     struct tls_choice choice;
     enum conn_state state;
     struct exchange *exchange;
@@ -54,6 +55,11 @@ const struct tls_choice *conn_tls_choice(const struct conn *c)
     return c->is_tls ? &c->choice : NULL;
 }
 
+const char *conn_tls_version(const struct conn *c)
+{
+    return c->tls_version;
+}
+
 struct conn *conn_of_node(struct list_node *n)
 {
     return container_of(n, struct conn, node);
@@ -70,7 +76,7 @@ static void on_reap(struct deferred *d)
     worker_conn_ended(w);
 }
 
-static void close_as(struct conn *c, void (*close_link)(struct link *l))
+static void close_for(struct conn *c, void (*close_link)(struct link *l), struct err why)
 {
     if (c->state == CONN_CLOSED)
         return;
@@ -85,13 +91,23 @@ static void close_as(struct conn *c, void (*close_link)(struct link *l))
     c->reaper.on_run = on_reap;
     loop_defer(c->worker->loop, &c->reaper);
     if (x != NULL)
-        exchange_on_client_gone(x, fail(ERR_CLIENT_GONE, 0));
+        exchange_on_client_gone(x, why);
+}
+
+/* An answer under way must not look complete. */
+static void end(struct conn *c, struct err why)
+{
+    close_for(c, c->exchange != NULL ? link_cut : link_close, why);
 }
 
 void conn_close(struct conn *c)
 {
-    /* An answer under way must not look complete. */
-    close_as(c, c->exchange != NULL ? link_cut : link_close);
+    end(c, fail(ERR_CLIENT_GONE, 0));
+}
+
+void conn_stop(struct conn *c)
+{
+    end(c, fail(ERR_SHUTTING_DOWN, 0));
 }
 
 /* Everything is queued; once it is sent our direction ends, and the client's is read until
@@ -125,7 +141,7 @@ void conn_on_exchange_end(struct conn *c, bool is_cut)
 {
     c->exchange = NULL;
     if (is_cut) {
-        close_as(c, link_cut);
+        close_for(c, link_cut, fail(ERR_CLIENT_GONE, 0));
     } else if (c->worker->is_draining || !codec_can_reuse(c->link.codec)) {
         linger(c);
     } else {
@@ -253,6 +269,7 @@ static void on_link_open(struct link *l)
 {
     struct conn *c = container_of(l, struct conn, link);
     metric_add(METRIC_HANDSHAKES_TOTAL, 1);
+    c->tls_version = SSL_get_version(transport_ssl(&l->transport));
     if (c->worker->is_draining)
         linger(c);
     else

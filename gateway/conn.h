@@ -32,7 +32,13 @@ void conn_on_exchange_end(struct conn *c, bool is_cut);
 /* The worker is draining: an idle connection closes, a busy one after its exchange. */
 void conn_drain(struct conn *c);
 
-/* At once. */
+/* "TLSv1.3"; NULL without TLS. Static text. */
+const char *conn_tls_version(const struct conn *c);
+
+/* At once: the client is gone, or must go. */
 void conn_close(struct conn *c);
+
+/* At once, because the gateway ends: an exchange under way is cut off by it. */
+void conn_stop(struct conn *c);
 
 struct conn *conn_of_node(struct list_node *n);

@@ -35,6 +35,8 @@ struct exchange *exchange_new(struct worker *w, struct conn *conn, uint32_t id)
     x->work.on_run = on_work;
     /* A copy: the connection may be gone before the access line is written. */
     x->facts.address = arena_dup(arena, str_from(conn_peer(conn)->text));
+    x->tls = conn_tls_version(conn);
+    x->facts.is_https = x->tls != NULL;
     x->start_us = clock_mono_us();
     x->is_early_whole = true;
     buf_init(&x->early, EARLY_BODY_MAX_BYTES);
@@ -99,10 +101,8 @@ static void on_work(struct deferred *d)
     struct exchange *x = container_of(d, struct exchange, work);
     if (x->step == STEP_ANSWER) {
         struct err e = exchange_send_answer(x);
-        if (failed(e)) {
-            x->error = e;
-            x->ended_by = ENDED_BY_GATEWAY;
-        }
+        if (failed(e))
+            exchange_note_end(x, e);
     }
     finish(x);
 }
@@ -339,17 +339,14 @@ void exchange_on_client_sent(struct exchange *x)
 
 void exchange_refuse(struct exchange *x, struct err e)
 {
-    x->ended_by = ENDED_BY_CLIENT;
     exchange_give_up(x, e);
 }
 
 void exchange_on_client_gone(struct exchange *x, struct err e)
 {
     x->conn = NULL;
-    if (!exchange_is_over(x)) {
-        x->error = e;
-        x->ended_by = ENDED_BY_CLIENT;
-    }
+    if (x->step != STEP_END)
+        exchange_note_end(x, e);
     if (x->target_conn != NULL && x->outbound != FLOW_DONE) {
         target_conn_abandon(x->target_conn);
         x->target_conn = NULL;

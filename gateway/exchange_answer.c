@@ -61,18 +61,11 @@ void exchange_answer_redirect(struct exchange *x, struct str location)
         exchange_answer(x, &head, STR_NONE);
 }
 
-static bool is_target_kind(const struct err_kind *kind)
-{
-    return kind->status == 502 || kind->status == 504 || kind == ERR_NO_TARGET;
-}
-
 void exchange_give_up(struct exchange *x, struct err e)
 {
     if (exchange_is_over(x))
         return;
-    x->error = e;
-    if (x->ended_by == ENDED_DONE)
-        x->ended_by = is_target_kind(e.kind) ? ENDED_BY_TARGET : ENDED_BY_GATEWAY;
+    exchange_note_end(x, e);
     exchange_report_failure(x);
     if (x->target_conn != NULL) {
         target_conn_abandon(x->target_conn);

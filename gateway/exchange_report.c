@@ -25,11 +25,6 @@ static void count(const struct exchange *x)
     metric_add(METRIC_BYTES_OUT, (int64_t)x->out_bytes);
 }
 
-static uint64_t since_start(const struct exchange *x, uint64_t at_us)
-{
-    return at_us == 0 ? 0 : at_us - x->start_us;
-}
-
 /* NULL for a request that could not be read. */
 static const char *version_of(const struct http_head *request)
 {
@@ -38,31 +33,48 @@ static const char *version_of(const struct http_head *request)
     return request->version == HTTP_1_0 ? "1.0" : "1.1";
 }
 
+/* Of the request's head, where the form of the log shows it. */
+static struct str field(const struct exchange *x, const struct access_log *log,
+                        enum http_field_id id)
+{
+    const struct http_field *f =
+        access_log_has_fields(log) ? http_fields_find(&x->request.fields, id) : NULL;
+    return f == NULL ? STR_NONE : f->value;
+}
+
 static void write_access_line(struct exchange *x)
 {
     struct access_log *log = x->worker->options.access_log;
     if (!access_log_is_on(log))
         return;
-    access_log_write(log, &(struct access_line){
-                              .client = x->facts.address,
-                              .method = x->request.method,
-                              .host = x->request.host,
-                              .path = x->request.path,
-                              .version = version_of(&x->request),
-                              .is_tls = x->facts.is_https,
-                              .status = x->status,
-                              .in_bytes = x->in_bytes,
-                              .out_bytes = x->out_bytes,
-                              .total_us = clock_mono_us() - x->start_us,
-                              .connect_us = since_start(x, x->connected_us),
-                              .first_byte_us = since_start(x, x->first_byte_us),
-                              .route = x->route == NULL ? STR_NONE : x->route->object.id,
-                              .target = x->target == NULL ? STR_NONE : x->target->url,
-                              .tries = x->tries,
-                              .error = x->error,
-                              .ended_by = x->ended_by,
-                              .request_id = exchange_request_id(x),
-                          });
+    uint64_t now_us = clock_mono_us();
+    uint64_t asked_us = x->connected_us == 0 ? now_us : x->connected_us;
+    access_log_write(
+        log, &(struct access_line){
+                 .client = x->facts.address,
+                 .method = x->request.method,
+                 .host = x->request.host,
+                 .path = x->request.path,
+                 .version = version_of(&x->request),
+                 .is_https = x->facts.is_https,
+                 .tls = x->tls,
+                 .referer = field(x, log, HTTP_FIELD_REFERER),
+                 .user_agent = field(x, log, HTTP_FIELD_USER_AGENT),
+                 .status = x->status,
+                 .in_bytes = x->in_bytes,
+                 .out_bytes = x->out_bytes,
+                 .total_us = now_us - x->start_us,
+                 .wait_us = x->waited_us,
+                 .connect_us = asked_us - x->start_us - x->waited_us,
+                 .first_byte_us = x->first_byte_us == 0 ? 0 : x->first_byte_us - asked_us,
+                 .route = x->route == NULL ? STR_NONE : x->route->object.id,
+                 .target = x->target == NULL ? STR_NONE : x->target->url,
+                 .tries = x->tries,
+                 .error = x->error,
+                 .ended_by = x->ended_by,
+                 .ended_in = x->ended_in,
+                 .request_id = exchange_request_id(x),
+             });
 }
 
 void exchange_report(struct exchange *x)

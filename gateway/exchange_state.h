@@ -1,8 +1,8 @@
 /* exchange_state.h - what the files of the exchange share; nobody else includes it.
  *
  * Purpose: exchange.c tells the story; exchange_answer.c answers without a target;
- *          exchange_target.c hears the target and the clock; exchange_report.c says what
- *          came of it.
+ *          exchange_target.c hears the target and the clock; exchange_end.c knows who ended
+ *          it and where; exchange_report.c says what came of it.
  * Thread:  the worker's.
  * Owns:    as exchange.h says. */
 #pragma once
@@ -58,8 +58,12 @@ struct exchange {
     struct str answer_body;
     struct err error;
     enum ended_by ended_by;
+    enum ended_in ended_in;
+    enum ended_in failed_in; /* where the target tried last failed */
 
+    const char *tls; /* version on the client's connection; NULL: plain */
     uint64_t start_us;
+    uint64_t waited_us; /* until a target could be asked */
     uint64_t connected_us;
     uint64_t first_byte_us;
     uint64_t asked_ms; /* when the request was fully sent */
@@ -99,6 +103,15 @@ void exchange_give_up(struct exchange *x, struct err e);
 extern const struct target_user exchange_target_user;
 void exchange_arm_timer(struct exchange *x);
 void exchange_on_timer(struct timer *t);
+
+/* ---- exchange_end.c ---- */
+
+/* Where it is now. */
+enum ended_in exchange_where(const struct exchange *x);
+
+/* It ends before it is done, for this reason; called before the step changes.  Only the first
+ * reason counts. */
+void exchange_note_end(struct exchange *x, struct err e);
 
 /* ---- exchange_report.c ---- */
 

@@ -36,6 +36,7 @@ static void on_target_failed(void *arg, struct err e)
     struct exchange *x = arg;
     bool was_connecting = x->step == STEP_CONNECT;
     bool was_reused = target_conn_is_reused(x->target_conn);
+    x->failed_in = exchange_where(x);
     x->target_conn = NULL;
     if (exchange_is_over(x))
         return;

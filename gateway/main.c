@@ -131,9 +131,11 @@ static struct err open_logs(struct process *p)
                                     .level = p->options.log_level,
                                     .sink = log_writer_sink,
                                     .arg = p->writer});
-    bool is_human = !is_file && isatty(STDOUT_FILENO) == 1;
-    p->access_log = access_log_new(is_off ? NULL : p->writer, LOG_CHANNEL_ACCESS,
-                                   is_human ? ACCESS_HUMAN : ACCESS_JSON);
+    bool is_terminal = !is_file && isatty(STDOUT_FILENO) == 1;
+    enum access_format format = p->options.has_access_format ? p->options.access_format
+                                : is_terminal                ? ACCESS_HUMAN
+                                                             : ACCESS_JSON;
+    p->access_log = access_log_new(is_off ? NULL : p->writer, LOG_CHANNEL_ACCESS, format);
     return p->access_log == NULL ? fail(ERR_MEMORY, 0) : OK;
 }
 

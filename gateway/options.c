@@ -79,6 +79,24 @@ static struct err set_access_log(struct options *o, const char *value)
     return OK;
 }
 
+static struct err set_access_format(struct options *o, const char *value)
+{
+    static const struct {
+        struct str name;
+        enum access_format format;
+    } names[] = {{STR_LIT("human"), ACCESS_HUMAN},
+                 {STR_LIT("json"), ACCESS_JSON},
+                 {STR_LIT("combined"), ACCESS_COMBINED}};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (!str_eq(str_from(value), names[i].name))
+            continue;
+        o->has_access_format = true;
+        o->access_format = names[i].format;
+        return OK;
+    }
+    return complain("--access-log-format is human, json or combined", value);
+}
+
 static const struct flag flags[] = {
     {.name = "data",
      .variable = "GATEHOUSE_DATA",
@@ -122,6 +140,11 @@ static const struct flag flags[] = {
      .value = "PATH|-|off",
      .set = set_access_log,
      .help = "one line per request; - is standard output (-)"},
+    {.name = "access-log-format",
+     .variable = "GATEHOUSE_ACCESS_LOG_FORMAT",
+     .value = "F",
+     .set = set_access_format,
+     .help = "human, json or combined (human on a terminal, else json)"},
 };
 
 void options_print_help(void)
@@ -188,10 +211,6 @@ static struct err read_arguments(int argc, char **argv, struct options *o)
     bool has_http = false, has_https = false;
     for (int i = 1; i < argc; i++) {
         struct str arg = str_from(argv[i]), name, value;
-        if (str_eq(arg, STR("--help")) || str_eq(arg, STR("-h"))) {
-            o->wants_help = true;
-            return OK;
-        }
         name = str_skip(arg, 2);
         bool has_value = str_split(name, '=', &name, &value);
         const struct flag *f = str_starts(arg, STR("--")) ? find_flag(name) : NULL;
@@ -209,6 +228,16 @@ static struct err read_arguments(int argc, char **argv, struct options *o)
         TRY(f->set(o, has_value ? value.p : argv[i]));
     }
     return OK;
+}
+
+/* Whoever asks for help gets it, whatever else is wrong. */
+static bool asks_for_help(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return true;
+    }
+    return false;
 }
 
 static struct err default_data(struct options *o)
@@ -242,8 +271,11 @@ struct err options_read(int argc, char **argv, struct options *ret_options)
     *o = (struct options){.admin = "127.0.0.1:8088",
                           .workers = cpu_count(),
                           .log_level = LOG_LEVEL_INFO,
-                          .access_log = "-"};
+                          .access_log = "-",
+                          .wants_help = asks_for_help(argc, argv)};
+    if (o->wants_help)
+        return OK;
     TRY(read_environment(o));
     TRY(read_arguments(argc, argv, o));
-    return o->data[0] != '\0' || o->wants_help ? OK : default_data(o);
+    return o->data[0] != '\0' ? OK : default_data(o);
 }

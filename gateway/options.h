@@ -7,6 +7,8 @@
  * Fails:   options_read: ERR_USAGE, with a sentence on stderr. */
 #pragma once
 
+#include "gateway/access_log.h"
+
 #include "gateway/base/err.h"
 #include "gateway/base/log.h"
 
@@ -26,7 +28,9 @@ struct options {
     const char *user; /* NULL: stay who we are */
     enum log_level log_level;
     const char *access_log; /* path, "-" or "off" */
-    const char *crash_at;   /* for tests, see acme/crash.h */
+    bool has_access_format; /* else: as standard output is a terminal or not */
+    enum access_format access_format;
+    const char *crash_at; /* for tests, see acme/crash.h */
     bool wants_help;
     char split[2][1024]; /* copies of comma-separated environment values */
 };

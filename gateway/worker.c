@@ -93,7 +93,7 @@ static void for_each_conn(struct worker *w, void (*fn)(struct conn *c))
 static void on_drain_timeout(struct timer *t)
 {
     struct worker *w = container_of(t, struct worker, priv.drain_timer);
-    for_each_conn(w, conn_close);
+    for_each_conn(w, conn_stop);
 }
 
 static void start_draining(struct worker *w)

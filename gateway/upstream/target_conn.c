@@ -28,6 +28,7 @@ struct target_conn {
     const struct target_user *user;
     void *arg;
     enum conn_state state;
+    enum target_stage stage; /* CONN_DEAD: where it failed */
     uint32_t exchange_count;
     struct addresses addresses;
     size_t next_address;
@@ -183,6 +184,7 @@ static void fail_conn(struct target_conn *c, struct err e)
     bool was_connecting = c->state == CONN_RESOLVING || c->state == CONN_CONNECTING;
     if (was_connecting)
         metric_add(METRIC_TARGET_CONNECTS_FAILED, 1);
+    c->stage = target_conn_stage(c);
     close_conn(c);
     if (user != NULL)
         user->on_failed(arg, e);
@@ -505,6 +507,19 @@ bool target_conn_is_ready(const struct target_conn *c)
 bool target_conn_is_reused(const struct target_conn *c)
 {
     return c->exchange_count > 0;
+}
+
+/* A certificate that is refused is looked at when the link is open. */
+enum target_stage target_conn_stage(const struct target_conn *c)
+{
+    if (c->state == CONN_DEAD)
+        return c->stage;
+    if (c->state == CONN_RESOLVING)
+        return TARGET_RESOLVING;
+    bool is_past_tcp =
+        link_state(&c->link) == LINK_HANDSHAKE || link_state(&c->link) == LINK_OPEN;
+    return is_past_tcp && c->target->scheme == TARGET_HTTPS ? TARGET_HANDSHAKE
+                                                            : TARGET_CONNECTING;
 }
 
 struct link *target_conn_link(struct target_conn *c)

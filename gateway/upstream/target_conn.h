@@ -47,6 +47,10 @@ bool target_conn_is_ready(const struct target_conn *c);
 /* True if it has carried an exchange before: the target may have closed it just now. */
 bool target_conn_is_reused(const struct target_conn *c);
 
+/* How far it has got, or had got when it failed: still known inside on_failed. */
+enum target_stage { TARGET_RESOLVING, TARGET_CONNECTING, TARGET_HANDSHAKE };
+enum target_stage target_conn_stage(const struct target_conn *c);
+
 struct link *target_conn_link(struct target_conn *c);
 
 /* The exchange is over.  Kept alive if the codec says it may be, else closed. */

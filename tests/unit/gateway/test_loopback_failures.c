@@ -297,12 +297,12 @@ static void every_exchange_leaves_a_line(void **state)
     loopback_drain(&b);
     struct str rest = loopback_lines(&b), line;
     static const struct {
-        const char *path, *ended_by, *error;
-        int status, in_bytes, tries;
+        const char *path, *ended_by, *ended_in, *error;
+        int status, in_bytes, retries;
     } want[] = {
-        {"/x", "done", NULL, 200, 3, 1},
-        {"/", "target", "target_closed", 502, 0, 2},
-        {NULL, "client", "bad_request", 400, 0, 0},
+        {"/x", NULL, NULL, NULL, 200, 3, 0},
+        {"/", "target", "wait", "target_closed", 502, 0, 1},
+        {NULL, "client", "head", "bad_request", 400, 0, 0},
     };
     for (size_t i = 0; i < ARRAY_LEN(want); i++) {
         AUTO(json_decref) json_t *doc = NULL;
@@ -310,12 +310,13 @@ static void every_exchange_leaves_a_line(void **state)
         assert_ok(json_read(line, &doc));
         assert_str(json_str(json_object_get(doc, "path")), want[i].path);
         assert_str(json_str(json_object_get(doc, "ended_by")), want[i].ended_by);
+        assert_str(json_str(json_object_get(doc, "ended_in")), want[i].ended_in);
         assert_str(json_str(json_object_get(doc, "error")), want[i].error);
         assert_str(json_str(json_object_get(doc, "client")), "127.0.0.1");
         assert_int_equal(json_integer_value(json_object_get(doc, "status")), want[i].status);
         assert_int_equal(json_integer_value(json_object_get(doc, "in_bytes")),
                          want[i].in_bytes);
-        assert_int_equal(json_integer_value(json_object_get(doc, "tries")), want[i].tries);
+        assert_int_equal(json_integer_value(json_object_get(doc, "retries")), want[i].retries);
         assert_int_equal(json_str(json_object_get(doc, "request_id")).len, 16);
     }
     assert_true(str_is_empty(rest));

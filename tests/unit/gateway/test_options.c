@@ -6,10 +6,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static const char *const variables[] = {
-    "GATEHOUSE_DATA",       "GATEHOUSE_HTTP",    "GATEHOUSE_HTTPS",
-    "GATEHOUSE_ADMIN",      "GATEHOUSE_USER",    "GATEHOUSE_LOG_LEVEL",
-    "GATEHOUSE_ACCESS_LOG", "GATEHOUSE_WORKERS", "ACME_CRASH_AT"};
+static const char *const variables[] = {"GATEHOUSE_DATA",       "GATEHOUSE_HTTP",
+                                        "GATEHOUSE_HTTPS",      "GATEHOUSE_ADMIN",
+                                        "GATEHOUSE_USER",       "GATEHOUSE_LOG_LEVEL",
+                                        "GATEHOUSE_ACCESS_LOG", "GATEHOUSE_ACCESS_LOG_FORMAT",
+                                        "GATEHOUSE_WORKERS",    "ACME_CRASH_AT"};
 
 static struct options o;
 
@@ -144,6 +145,7 @@ static const struct {
     {"workers that are no number", "", "--data=/d|--workers=two"},
     {"a negative number of workers", "", "--data=/d|--workers=-1"},
     {"an unknown level", "", "--data=/d|--log-level=loud"},
+    {"an unknown form of the access log", "", "--data=/d|--access-log-format=clf"},
     {"a bad level in the environment", "GATEHOUSE_LOG_LEVEL=loud", "--data=/d"},
     {"bad workers in the environment", "GATEHOUSE_WORKERS=x", "--data=/d"},
 };
@@ -197,13 +199,44 @@ static void workers_are_one_per_cpu_or_as_told(void **state)
     assert_int_equal(o.workers, 64);
 }
 
+static void the_form_of_the_access_log_is_as_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *environment, *arguments;
+        enum access_format want;
+    } rows[] = {
+        {"human", "", "--data=/d|--access-log-format=human", ACCESS_HUMAN},
+        {"json", "", "--data=/d|--access-log-format|json", ACCESS_JSON},
+        {"combined", "", "--data=/d|--access-log-format=combined", ACCESS_COMBINED},
+        {"the twin", "GATEHOUSE_ACCESS_LOG_FORMAT=combined", "--data=/d", ACCESS_COMBINED},
+        {"a flag beats its twin", "GATEHOUSE_ACCESS_LOG_FORMAT=combined",
+         "--data=/d|--access-log-format=json", ACCESS_JSON},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        assert_row_err(rows[i].name, read_with(rows[i].environment, rows[i].arguments), NULL);
+        assert_row(rows[i].name, o.has_access_format && o.access_format == rows[i].want);
+    }
+    assert_ok(read_with("", "--data=/d"));
+    assert_false(o.has_access_format);
+}
+
 static void help_needs_nothing_else(void **state)
 {
     (void)state;
     assert_ok(read_with("", "--help"));
     assert_true(o.wants_help);
-    assert_ok(read_with("", "-h|--nonsense"));
-    assert_true(o.wants_help);
+    static const struct {
+        const char *name, *environment, *arguments;
+    } rows[] = {
+        {"before what is wrong", "", "-h|--nonsense"},
+        {"behind what is wrong", "", "--nonsense|--workers|x|--help"},
+        {"after a bad variable", "GATEHOUSE_WORKERS=x", "--help"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        assert_row_err(rows[i].name, read_with(rows[i].environment, rows[i].arguments), NULL);
+        assert_row(rows[i].name, o.wants_help);
+    }
     assert_ok(read_with("", "--data=/d"));
     assert_false(o.wants_help);
 }
@@ -241,9 +274,11 @@ static void the_help_names_every_flag_and_twin(void **state)
     size_t len = fread(help, 1, sizeof(help) - 1, file);
     help[len] = '\0';
     (void)fclose(file);
-    static const char *const flags[] = {
-        "--data DIR",  "--http ADDR:PORT", "--https ADDR:PORT", "--admin ADDR:PORT",
-        "--workers N", "--user NAME",      "--log-level L",     "--access-log PATH|-|off"};
+    static const char *const flags[] = {"--data DIR",           "--http ADDR:PORT",
+                                        "--https ADDR:PORT",    "--admin ADDR:PORT",
+                                        "--workers N",          "--user NAME",
+                                        "--log-level L",        "--access-log PATH|-|off",
+                                        "--access-log-format F"};
     for (size_t i = 0; i < ARRAY_LEN(flags); i++)
         assert_row(flags[i], strstr(help, flags[i]) != NULL);
     for (size_t i = 0; i + 1 < ARRAY_LEN(variables); i++)
@@ -258,6 +293,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(long_values_are_refused_not_cut, hush, unhush),
         cmocka_unit_test_setup_teardown(listeners_are_bounded, hush, unhush),
         cmocka_unit_test(workers_are_one_per_cpu_or_as_told),
+        cmocka_unit_test(the_form_of_the_access_log_is_as_told),
         cmocka_unit_test(help_needs_nothing_else),
         cmocka_unit_test_setup_teardown(the_data_has_a_place_by_default, hush, unhush),
         cmocka_unit_test(the_help_names_every_flag_and_twin),
