@@ -30,8 +30,9 @@
 /* gateway: client side */
 #define CONNS_PER_WORKER_MAX     100000 /* beyond it new ones are closed at once */
 #define ACCEPT_BATCH_MAX         64 /* accepts per turn, so that open connections get theirs */
-#define LISTEN_BACKLOG           4096  /* the kernel clamps to net.core.somaxconn */
-#define HANDSHAKE_LIMIT_MS       10000 /* TLS handshake, from accept */
+#define LISTEN_BACKLOG           4096      /* the kernel clamps to net.core.somaxconn */
+#define HANDSHAKE_LIMIT_MS       10000     /* TLS handshake, from accept */
+#define PROXY_HEADER_MAX_BYTES   (4 * KIB) /* version 2 with extensions; real ones: < 1 KiB */
 #define HEAD_LIMIT_MS            15000 /* slow-loris bound: from first to last byte of a head */
 #define KEEPALIVE_IDLE_MS        75000 /* client connection without a request */
 #define TARGET_URI_MAX_BYTES     (16 * KIB)  /* request target; longer gets 414 */
