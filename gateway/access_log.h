@@ -10,16 +10,14 @@
 #pragma once
 
 #include "gateway/log_writer.h"
+#include "store/route_live.h"
 
 #include "gateway/base/err.h"
 #include "gateway/base/str.h"
 
 struct access_log;
 
-/* Who ended the exchange. */
-enum ended_by { ENDED_DONE, ENDED_BY_CLIENT, ENDED_BY_TARGET, ENDED_BY_GATEWAY };
-
-/* Where it was then. */
+/* Where an exchange was when it ended before it was done. */
 enum ended_in {
 #define ENDED_IN(id, word, meaning) ENDED_IN_##id,
 #include "gateway/ended_in.def"

@@ -157,6 +157,8 @@ static enum step judge(struct exchange *x)
     if (failed(e))
         v = (struct verdict){.kind = VERDICT_ERROR, .error = e};
     x->route = v.route;
+    if (x->route != NULL)
+        route_live_begin(x->route->live, x->worker->options.index);
     switch (v.kind) {
     case VERDICT_CHALLENGE:
         exchange_answer_challenge(x, v.body);
@@ -186,7 +188,8 @@ static enum step pick_target(struct exchange *x)
         return x->step;
     }
     x->target = t;
-    x->tries++;
+    if (x->tries++ > 0)
+        atomic_fetch_add_explicit(&t->live->retries, 1, memory_order_relaxed);
     struct target_conn_options o = {.route = x->route,
                                     .target = t,
                                     .user = &exchange_target_user,
@@ -228,6 +231,7 @@ static enum step send_request(struct exchange *x)
 {
     x->error = OK; /* of a target tried before this one */
     x->connected_us = clock_mono_us();
+    x->first_byte_us = 0;
     x->asked_ms = loop_now_ms(x->worker->loop);
     exchange_arm_timer(x);
     struct err e = write_request(x);

@@ -12,7 +12,20 @@ struct str exchange_request_id(struct exchange *x)
     return x->request_id;
 }
 
-static void count(const struct exchange *x)
+static void count_route(const struct exchange *x, unsigned class, uint64_t now_us)
+{
+    if (x->route == NULL)
+        return;
+    struct route_outcome o = {
+        .class = class < ROUTE_CLASS_COUNT ? (enum route_class) class : ROUTE_CLASS_NONE,
+        .ended_by = x->ended_by,
+        .in_bytes = x->in_bytes,
+        .out_bytes = x->out_bytes,
+        .total_us = now_us - x->start_us};
+    route_live_end(x->route->live, x->worker->options.index, &o);
+}
+
+static void count(const struct exchange *x, uint64_t now_us)
 {
     static const enum metric by_class[] = {METRIC_REQUESTS_CUT, METRIC_REQUESTS_1XX,
                                            METRIC_REQUESTS_2XX, METRIC_REQUESTS_3XX,
@@ -23,6 +36,7 @@ static void count(const struct exchange *x)
         metric_add(METRIC_REQUESTS_CUT, 1);
     metric_add(METRIC_BYTES_IN, (int64_t)x->in_bytes);
     metric_add(METRIC_BYTES_OUT, (int64_t)x->out_bytes);
+    count_route(x, class, now_us);
 }
 
 /* NULL for a request that could not be read. */
@@ -42,12 +56,11 @@ static struct str field(const struct exchange *x, const struct access_log *log,
     return f == NULL ? STR_NONE : f->value;
 }
 
-static void write_access_line(struct exchange *x)
+static void write_access_line(struct exchange *x, uint64_t now_us)
 {
     struct access_log *log = x->worker->options.access_log;
     if (!access_log_is_on(log))
         return;
-    uint64_t now_us = clock_mono_us();
     uint64_t asked_us = x->connected_us == 0 ? now_us : x->connected_us;
     access_log_write(
         log, &(struct access_line){
@@ -79,8 +92,9 @@ static void write_access_line(struct exchange *x)
 
 void exchange_report(struct exchange *x)
 {
-    count(x);
-    write_access_line(x);
+    uint64_t now_us = clock_mono_us();
+    count(x, now_us);
+    write_access_line(x, now_us);
 }
 
 void exchange_report_failure(struct exchange *x)

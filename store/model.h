@@ -4,12 +4,13 @@
  *          by the shapes declared here (tables in model_shapes.c, rules beyond one field in
  *          model_check.c).
  * Thread:  values never change after they were built, except the atomics in struct
- *          target_live; any thread may read them while it holds a reference (normally: on a
- *          snapshot).
+ *          target_live and behind struct route_live; any thread may read them while it holds a
+ *          reference (normally: on a snapshot).
  * Owns:    each top-level object owns an arena with all its parts and counts its references.
  * Limits:  see "store" in limits.h. */
 #pragma once
 
+#include "store/route_live.h"
 #include "store/shape.h"
 
 #include "gateway/base/secret.h"
@@ -56,6 +57,8 @@ struct target_live {
     _Atomic int64_t ok_at; /* last answer received */
     _Atomic uint64_t requests;
     _Atomic uint64_t failures;
+    _Atomic uint64_t
+        retries; /* attempts that followed a failed one, of this or another target */
     _Atomic int32_t connections; /* open now, idle ones included */
 };
 
@@ -134,6 +137,7 @@ struct route {
     struct header_ops response_headers;
     uint64_t max_body_bytes; /* UNITS_UNLIMITED */
     struct upstream upstream;
+    struct route_live *live; /* shared by successive revisions */
 };
 
 static inline const struct target *upstream_targets(const struct upstream *u)

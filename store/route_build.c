@@ -253,9 +253,24 @@ static struct err check_rules(struct builder *b)
     return build_ca(b);
 }
 
+static struct err build_live(struct builder *b)
+{
+    const struct route *previous = b->origin->previous;
+    struct route_live *live =
+        previous == NULL ? route_live_new() : route_live_ref(previous->live);
+    if (live == NULL)
+        return fail(ERR_MEMORY, 0);
+    b->route->live = live;
+    if (arena_on_reset(b->route->arena, route_live_unref, live))
+        return OK;
+    route_live_unref(live);
+    return fail(ERR_MEMORY, 0);
+}
+
 static struct err build_parts(struct builder *b)
 {
     bool has_https;
+    TRY(build_live(b));
     TRY(note_managed_names(b));
     TRY(build_targets(b, &has_https));
     TRY(build_pins(b));
