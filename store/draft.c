@@ -121,6 +121,7 @@ struct err draft_new_empty(struct snapshot **ret_draft)
     TRY(new_base(&d->base));
     const struct hash_key *key = &d->base->hash_key;
     d->routes = pmap_empty(&route_type, key);
+    d->checked = pmap_empty(&route_type, key);
     d->hosts = pmap_empty(&host_routes_type, key);
     d->certs = pmap_empty(&cert_type, key);
     d->cert_names = pmap_empty(&cert_list_type, key);
@@ -145,6 +146,7 @@ struct err draft_new(const struct snapshot *s, struct snapshot **ret_draft)
     d->settings = settings_ref(s->settings);
     d->acme = acme_settings_ref(s->acme);
     d->routes = pmap_ref(&s->routes);
+    d->checked = pmap_ref(&s->checked);
     d->hosts = pmap_ref(&s->hosts);
     d->certs = pmap_ref(&s->certs);
     d->cert_names = pmap_ref(&s->cert_names);
@@ -172,6 +174,7 @@ void snapshot_unref(const struct snapshot *s)
     acme_settings_unref(own->acme);
     if (own->routes.type != NULL) {
         pmap_unref(&own->routes);
+        pmap_unref(&own->checked);
         pmap_unref(&own->hosts);
         pmap_unref(&own->certs);
         pmap_unref(&own->cert_names);
@@ -266,7 +269,9 @@ static struct err index_route(struct snapshot *d, const struct route *old,
         TRY(draft_count_user(d, r->managed_names, 1));
     if (old != NULL)
         TRY(draft_count_user(d, old->managed_names, -1));
-    return OK;
+    if (r != NULL && upstream_is_checked(&r->upstream))
+        return pmap_put(&d->checked, r->object.id, r);
+    return old == NULL ? OK : pmap_remove(&d->checked, old->object.id);
 }
 
 const struct route *draft_find_conflict(const struct snapshot *d, const struct route *r,

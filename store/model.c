@@ -26,26 +26,28 @@ DEFINE_COUNTED(settings)
 DEFINE_COUNTED(acme_settings)
 DEFINE_COUNTED(token)
 
-struct target_live *model_live_new(void)
-{
-    struct target_live *live = mem_new(struct target_live);
-    if (live != NULL)
-        atomic_init(&live->refs, 1);
-    return live;
-}
+#define DEFINE_LIVE(prefix, type)                                                              \
+    struct type *prefix##_new(void)                                                            \
+    {                                                                                          \
+        struct type *live = mem_new(struct type);                                              \
+        if (live != NULL)                                                                      \
+            atomic_init(&live->refs, 1);                                                       \
+        return live;                                                                           \
+    }                                                                                          \
+    struct type *prefix##_ref(struct type *live)                                               \
+    {                                                                                          \
+        counted_ref(&live->refs);                                                              \
+        return live;                                                                           \
+    }                                                                                          \
+    void prefix##_unref(void *live)                                                            \
+    {                                                                                          \
+        struct type *l = live;                                                                 \
+        if (l != NULL && counted_unref(&l->refs))                                              \
+            mem_free(l);                                                                       \
+    }
 
-struct target_live *model_live_ref(struct target_live *live)
-{
-    counted_ref(&live->refs);
-    return live;
-}
-
-void model_live_unref(void *live)
-{
-    struct target_live *l = live;
-    if (l != NULL && counted_unref(&l->refs))
-        mem_free(l);
-}
+DEFINE_LIVE(model_live, target_live)
+DEFINE_LIVE(model_upstream_live, upstream_live)
 
 static json_t *time_to_json(int64_t at)
 {

@@ -12,6 +12,7 @@
 
 #include "store/route_live.h"
 #include "store/shape.h"
+#include "store/status_set.h"
 
 #include "gateway/base/secret.h"
 
@@ -43,6 +44,7 @@ bool cidr_has(const struct cidr *c, const unsigned char address[16]);
 enum route_https { ROUTE_HTTPS_REDIRECT, ROUTE_HTTPS_ONLY, ROUTE_HTTPS_OPTIONAL };
 enum upstream_balance { BALANCE_ROUND_ROBIN };
 enum upstream_protocol { PROTOCOL_AUTO, PROTOCOL_1_1 };
+enum upstream_proxy { PROXY_OFF, PROXY_V1, PROXY_V2 };
 enum tls_verify { TLS_VERIFY_SYSTEM, TLS_VERIFY_CA, TLS_VERIFY_PIN, TLS_VERIFY_OFF };
 enum target_scheme { TARGET_HTTP, TARGET_HTTPS };
 enum target_host { TARGET_HOST_NAME, TARGET_HOST_IPV4, TARGET_HOST_IPV6, TARGET_HOST_UNIX };
@@ -60,6 +62,9 @@ struct target_live {
     _Atomic uint64_t
         retries; /* attempts that followed a failed one, of this or another target */
     _Atomic int32_t connections; /* open now, idle ones included */
+    _Atomic uint32_t slots;      /* taken, where upstream.max_connections counts them */
+    _Atomic int64_t resolved_at; /* by the worker that was last to get an answer */
+    _Atomic int64_t stale_at;    /* last addresses in use since; 0: the name resolves */
 };
 
 struct target {
@@ -80,7 +85,7 @@ struct upstream_tls {
     struct str ca;
     struct str_list pins;   /* as configured */
     struct str server_name; /* empty: the target's host, or the request's for an address */
-    struct str certificate; /* client certificate; not available yet */
+    struct str certificate; /* id of the certificate presented to targets; empty: none */
     X509_STORE *trust;      /* SYSTEM, CA: shared; else NULL */
     unsigned char (*pin_digests)[32]; /* pins.count of them */
 };
@@ -92,22 +97,39 @@ struct upstream_timeouts {
 };
 
 struct upstream_health {
-    struct str path; /* empty: no active checks; they are not available yet */
+    struct str path; /* empty: no HTTP checks */
+    bool is_tcp;     /* without a path: connecting is the check */
     uint64_t interval_ms;
     uint64_t timeout_ms;
     uint32_t healthy_after;
     uint32_t unhealthy_after;
     struct str expect;
+    struct status_set expected; /* the same, read */
+};
+
+/* Where requests wait for a slot of a target, over all workers and revisions of a route. */
+struct upstream_live {
+    atomic_uint refs;
+    _Atomic uint32_t waiting; /* requests in the queues of all workers */
+    _Atomic uint64_t workers; /* bit i: worker i has some of them */
+};
+
+struct upstream_queue {
+    uint32_t size;
+    uint64_t timeout_ms;
 };
 
 struct upstream {
     struct object_list targets_list; /* of struct target; see upstream_targets() */
     int balance;
     int protocol;
-    struct str proxy_protocol;
+    int proxy_protocol; /* enum upstream_proxy */
     struct upstream_tls tls;
     struct upstream_health health;
     struct str sticky;
+    uint32_t max_connections; /* exchanges at once on each target; 0: no limit */
+    struct upstream_queue queue;
+    struct upstream_live *live; /* where there is a limit, else NULL */
     uint32_t retries;
     struct upstream_timeouts timeouts;
 };
@@ -143,6 +165,12 @@ struct route {
 static inline const struct target *upstream_targets(const struct upstream *u)
 {
     return u->targets_list.items;
+}
+
+/* True if active checks are asked for. */
+static inline bool upstream_is_checked(const struct upstream *u)
+{
+    return u->health.path.len > 0 || u->health.is_tcp;
 }
 
 extern const struct shape route_shape[];

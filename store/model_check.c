@@ -2,6 +2,7 @@
 
 #include "store/counted.h"
 #include "store/host_name.h"
+#include "store/status_set.h"
 #include "store/target_url.h"
 
 #include "gateway/base/limits.h"
@@ -214,6 +215,27 @@ const char *model_check_path(struct arena *a, struct str *value)
     }
     *value = path;
     return NULL;
+}
+
+/* Sent as it is, so that only what a request target can hold is taken (RFC 9112 3.2.1). */
+const char *model_check_probe_path(struct arena *a, struct str *value)
+{
+    (void)a;
+    if (value->len == 0 || value->p[0] != '/')
+        return "must begin with \"/\"";
+    for (size_t i = 0; i < value->len; i++) {
+        unsigned char c = (unsigned char)value->p[i];
+        if (c <= 0x20 || c >= 0x7f || strchr("\"#<>\\^`{|}", c) != NULL)
+            return "has a character that a request cannot hold; write it as %XX";
+    }
+    return NULL;
+}
+
+const char *model_check_statuses(struct arena *a, struct str *value)
+{
+    (void)a;
+    struct status_set s;
+    return status_set_parse(*value, &s);
 }
 
 /* ---- targets ---- */

@@ -22,6 +22,8 @@ shape_check_fn model_check_cidr;
 shape_check_fn model_check_directory;
 shape_check_fn model_check_contact;
 shape_check_fn model_check_base64;
+shape_check_fn model_check_probe_path;
+shape_check_fn model_check_statuses;
 shape_check_fn model_check_token_text; /* printable, without spaces */
 
 /* A field value of a header: no CR, LF, NUL or other control but tab; NULL: nothing is wrong.

@@ -1,4 +1,5 @@
-/* model_parts.h - the counted cells behind struct target, and the JSON all objects begin with.
+/* model_parts.h - the counted cells behind targets and upstreams, and the JSON all objects
+ * begin with.
  *
  * Purpose: what route_build.c and the printers of certificates and tokens share with model.c.
  * Thread:  any; the cells are counted atomically. */
@@ -9,6 +10,10 @@
 struct target_live *model_live_new(void);
 struct target_live *model_live_ref(struct target_live *live);
 void model_live_unref(void *live); /* an arena_dispose_fn */
+
+struct upstream_live *model_upstream_live_new(void);
+struct upstream_live *model_upstream_live_ref(struct upstream_live *live);
+void model_upstream_live_unref(void *live); /* an arena_dispose_fn */
 
 /* id, revision, created_at, updated_at; new reference, NULL when out of memory. */
 json_t *model_object_to_json(const struct object *o);

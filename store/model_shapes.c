@@ -17,6 +17,7 @@
 static const char *const https_names[] = {"redirect", "only", "optional", NULL};
 static const char *const balance_names[] = {"round_robin", NULL};
 static const char *const protocol_names[] = {"auto", "1.1", NULL};
+static const char *const proxy_names[] = {"off", "v1", "v2", NULL};
 static const char *const verify_names[] = {"system", "ca", "pin", "off", NULL};
 
 static const struct shape target_shape[] = {
@@ -51,16 +52,19 @@ static const struct shape upstream_tls_shape[] = {
      .doc = "Name sent to and expected from the target; null: the host of its URL."},
     {.name = "certificate", .kind = SHAPE_STR,
      .offset = offsetof(struct upstream_tls, certificate),
-     .is_nullable = true,
-     .unavailable = "client certificates for targets are not available yet",
-     .doc = "Client certificate for the target; not available yet."},
+     .is_nullable = true, .check = model_check_id,
+     .doc = "Id of the certificate presented to targets that ask for one; null: none.  New "
+            "connections use it as renewed."},
     {.name = NULL},
 };
 
 static const struct shape upstream_health_shape[] = {
     {.name = "path", .kind = SHAPE_STR, .offset = offsetof(struct upstream_health, path),
-     .is_nullable = true, .unavailable = "active health checks are not available yet",
-     .doc = "Path to probe; null: no active checks.  Not available yet."},
+     .is_nullable = true, .check = model_check_probe_path, .max = 4 * KIB,
+     .doc = "Path, with any query, that each target is asked for; null: no such checks."},
+    {.name = "tcp", .kind = SHAPE_BOOL, .offset = offsetof(struct upstream_health, is_tcp),
+     .standard = "false",
+     .doc = "Without a path: a target that can be connected to, TLS included, is good."},
     {.name = "interval", .kind = SHAPE_DURATION,
      .offset = offsetof(struct upstream_health, interval_ms),
      .standard = "\"10s\"", .min = 100, .max = MS_PER_D, .doc = "Time between probes."},
@@ -75,8 +79,8 @@ static const struct shape upstream_health_shape[] = {
      .offset = offsetof(struct upstream_health, unhealthy_after),
      .standard = "3", .min = 1, .max = 100, .doc = "Bad probes until a target is left out."},
     {.name = "expect", .kind = SHAPE_STR, .offset = offsetof(struct upstream_health, expect),
-     .standard = "\"2xx,3xx\"", .check = model_check_token_text, .max = 64,
-     .doc = "Status codes of a good answer."},
+     .standard = "\"2xx,3xx\"", .check = model_check_statuses, .max = 256,
+     .doc = "Status codes of a good answer: codes, classes and ranges, as in \"2xx,404\"."},
     {.name = NULL},
 };
 
@@ -95,6 +99,15 @@ static const struct shape upstream_timeouts_shape[] = {
     {.name = NULL},
 };
 
+static const struct shape upstream_queue_shape[] = {
+    {.name = "size", .kind = SHAPE_UINT, .offset = offsetof(struct upstream_queue, size),
+     .standard = "100", .max = 100000, .doc = "Requests that may wait at once; 0: none."},
+    {.name = "timeout", .kind = SHAPE_DURATION,
+     .offset = offsetof(struct upstream_queue, timeout_ms),
+     .standard = "\"5s\"", .min = 1, .max = MS_PER_H, .doc = "Longest wait of one."},
+    {.name = NULL},
+};
+
 static const struct shape upstream_shape[] = {
     {.name = "targets", .kind = SHAPE_OBJECTS,
      .offset = offsetof(struct upstream, targets_list),
@@ -106,11 +119,12 @@ static const struct shape upstream_shape[] = {
     {.name = "protocol", .kind = SHAPE_ENUM, .offset = offsetof(struct upstream, protocol),
      .standard = "\"auto\"", .names = protocol_names, .check = model_check_protocol,
      .doc = "HTTP version spoken to the targets."},
-    {.name = "proxy_protocol", .kind = SHAPE_STR,
+    {.name = "proxy_protocol", .kind = SHAPE_ENUM,
      .offset = offsetof(struct upstream, proxy_protocol),
-     .standard = "\"off\"",
-     .unavailable = "the PROXY protocol towards targets is not available yet; use \"off\"",
-     .doc = "PROXY header sent to the targets; not available yet."},
+     .standard = "\"off\"", .names = proxy_names,
+     .doc = "Version of the PROXY header that each connection begins with; it names the client "
+            "and the address it connected to, so that each request has a connection of its "
+            "own."},
     {.name = "tls", .kind = SHAPE_OBJECT, .offset = offsetof(struct upstream, tls),
      .sub = upstream_tls_shape, .doc = "TLS towards https:// targets."},
     {.name = "health", .kind = SHAPE_OBJECT, .offset = offsetof(struct upstream, health),
@@ -118,6 +132,14 @@ static const struct shape upstream_shape[] = {
     {.name = "sticky", .kind = SHAPE_STR, .offset = offsetof(struct upstream, sticky),
      .is_nullable = true, .unavailable = "sticky sessions are not available yet",
      .doc = "Sticky sessions; not available yet."},
+    {.name = "max_connections", .kind = SHAPE_UINT,
+     .offset = offsetof(struct upstream, max_connections),
+     .is_nullable = true, .min = 1, .max = 1000000,
+     .doc = "Most requests at once on each target, counted over all workers; null: no limit.  "
+            "Further ones go to other targets, or wait."},
+    {.name = "queue", .kind = SHAPE_OBJECT, .offset = offsetof(struct upstream, queue),
+     .sub = upstream_queue_shape,
+     .doc = "Where requests wait while all targets have their most; then 503."},
     {.name = "retries", .kind = SHAPE_UINT, .offset = offsetof(struct upstream, retries),
      .standard = "2", .max = RETRIES_MAX,
      .doc = "Further targets tried while the request can still be repeated."},

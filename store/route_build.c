@@ -155,6 +155,32 @@ static struct err build_target(struct builder *b, struct target *t)
     return OK;
 }
 
+/* Where requests wait: only a limit makes them wait, and a queue outlives its revision. */
+static struct err build_queue(struct builder *b)
+{
+    struct upstream *u = &b->route->upstream;
+    const struct route *previous = b->origin->previous;
+    if (u->max_connections == 0)
+        return OK;
+    u->live = previous != NULL && previous->upstream.live != NULL
+                  ? model_upstream_live_ref(previous->upstream.live)
+                  : model_upstream_live_new();
+    if (u->live == NULL)
+        return fail(ERR_MEMORY, 0);
+    if (!arena_on_reset(b->route->arena, model_upstream_live_unref, u->live)) {
+        model_upstream_live_unref(u->live);
+        return fail(ERR_MEMORY, 0);
+    }
+    return OK;
+}
+
+/* The field's check has refused what makes no sense. */
+static void build_health(struct builder *b)
+{
+    struct upstream_health *h = &b->route->upstream.health;
+    (void)status_set_parse(h->expect, &h->expected);
+}
+
 static struct err build_targets(struct builder *b, bool *ret_has_https)
 {
     struct object_list *list = &b->route->upstream.targets_list;
@@ -273,6 +299,8 @@ static struct err build_parts(struct builder *b)
     TRY(build_live(b));
     TRY(note_managed_names(b));
     TRY(build_targets(b, &has_https));
+    TRY(build_queue(b));
+    build_health(b);
     TRY(build_pins(b));
     return build_system_trust(b, has_https);
 }

@@ -432,6 +432,8 @@ static json_t *write_value(const struct shape *row, const void *field)
     case SHAPE_BOOL:
         return json_boolean(*(const bool *)field);
     case SHAPE_UINT:
+        if (row->is_nullable && *(const uint32_t *)field == 0)
+            return json_null();
         return json_integer(*(const uint32_t *)field);
     case SHAPE_DURATION:
         units_format_duration(*(const uint64_t *)field, text);

@@ -108,6 +108,29 @@ struct err snapshot_routes(const struct snapshot *s, struct arena *a,
     return OK;
 }
 
+struct checked_visit {
+    snapshot_route_fn *fn;
+    void *arg;
+};
+
+static bool visit_checked(void *arg, struct str key, const void *value)
+{
+    const struct checked_visit *v = arg;
+    (void)key;
+    return v->fn(v->arg, value);
+}
+
+void snapshot_visit_checked(const struct snapshot *s, snapshot_route_fn *fn, void *arg)
+{
+    struct checked_visit v = {.fn = fn, .arg = arg};
+    (void)pmap_visit(&s->checked, visit_checked, &v);
+}
+
+const void *snapshot_checked_stamp(const struct snapshot *s)
+{
+    return s->checked.root;
+}
+
 /* ---- challenges ---- */
 
 size_t snapshot_challenge_key(struct str host, struct str token,

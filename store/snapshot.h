@@ -51,6 +51,12 @@ size_t snapshot_route_count(const struct snapshot *s);
 struct err snapshot_routes(const struct snapshot *s, struct arena *a,
                            const struct route *const **ret_routes, size_t *ret_count);
 
+/* The enabled routes whose targets are to be checked, in no order; fn returns false to end.
+ * Two snapshots of the same stamp have the same ones. */
+typedef bool snapshot_route_fn(void *arg, const struct route *r);
+void snapshot_visit_checked(const struct snapshot *s, snapshot_route_fn *fn, void *arg);
+const void *snapshot_checked_stamp(const struct snapshot *s);
+
 /* ---- certificates ---- */
 
 const struct cert *snapshot_cert_find(const struct snapshot *s, struct str id);

@@ -173,9 +173,12 @@ struct err cert_users_new(const struct snapshot *s, struct cert_users **ret_user
     TRY(snapshot_routes(s, u->arena, &routes, &count));
     /* Last route first: each list is then in order. */
     for (size_t i = count; i > 0; i--) {
-        struct str id = cert_id_of(s, routes[i - 1]);
+        const struct route *r = routes[i - 1];
+        struct str id = cert_id_of(s, r), client_id = r->upstream.tls.certificate;
         if (!str_is_empty(id))
-            TRY(add_user(u, id, routes[i - 1]->object.id));
+            TRY(add_user(u, id, r->object.id));
+        if (!str_is_empty(client_id) && !str_eq(client_id, id))
+            TRY(add_user(u, client_id, r->object.id));
     }
     *ret_users = TAKE(u);
     return OK;

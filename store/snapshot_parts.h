@@ -52,6 +52,7 @@ struct snapshot {
     const struct settings *settings;
     const struct acme_settings *acme;
     struct pmap routes;     /* id -> struct route */
+    struct pmap checked;    /* id -> struct route: enabled, with active checks */
     struct pmap hosts;      /* pattern -> struct host_routes */
     struct pmap certs;      /* id -> struct cert */
     struct pmap cert_names; /* name of a leaf -> struct cert_list */

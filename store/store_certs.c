@@ -287,6 +287,7 @@ static bool is_no_user(void *arg, struct str key, const void *value)
     struct user_search *search = arg;
     const struct route *r = value;
     if (!str_eq(r->certificate, search->cert_id) &&
+        !str_eq(r->upstream.tls.certificate, search->cert_id) &&
         !str_eq(snapshot_managed_cert_id(search->view, r), search->cert_id))
         return true;
     search->user = r;

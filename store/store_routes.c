@@ -76,6 +76,20 @@ static void check_certificate(struct tx *tx, const struct route *r, struct json_
     json_path_pop(path, mark);
 }
 
+static void check_client_certificate(struct tx *tx, const struct route *r,
+                                     struct json_path *path, struct invalid *inv)
+{
+    struct str id = r->upstream.tls.certificate;
+    if (str_is_empty(id) || snapshot_cert_find(tx->draft, id) != NULL)
+        return;
+    size_t mark = json_path_push(path, STR("upstream"));
+    (void)json_path_push(path, STR("tls"));
+    (void)json_path_push(path, STR("certificate"));
+    invalid_add(inv, json_path_view(path), "there is no certificate \"%.*s\"; import it first",
+                STR_ARG(id));
+    json_path_pop(path, mark);
+}
+
 struct err store_routes_build(struct tx *tx, struct json_path *path, struct str id,
                               const json_t *body, const struct pmap *taken, struct invalid *inv,
                               struct route **ret_route)
@@ -88,6 +102,7 @@ struct err store_routes_build(struct tx *tx, struct json_path *path, struct str 
         origin.previous = snapshot_route_find(tx->draft, id);
     TRY(route_build(&origin, body, path, inv, &r));
     check_certificate(tx, r, path, inv);
+    check_client_certificate(tx, r, path, inv);
     if (inv->count > before)
         return fail(ERR_INVALID, 0);
     TRY(name_route(tx, id, taken, r));

@@ -52,9 +52,10 @@ def test_defaults_are_those_of_the_contract(gateway):
             "balance": "round_robin", "protocol": "auto", "proxy_protocol": "off",
             "tls": {"verify": "system", "ca": None, "pin_sha256": [], "server_name": None,
                     "certificate": None},
-            "health": {"path": None, "interval": "10s", "timeout": "2s", "healthy_after": 2,
+            "health": {"path": None, "tcp": False, "interval": "10s", "timeout": "2s", "healthy_after": 2,
                        "unhealthy_after": 3, "expect": "2xx,3xx"},
-            "sticky": None, "retries": 2,
+            "sticky": None, "max_connections": None,
+            "queue": {"size": 100, "timeout": "5s"}, "retries": 2,
             "timeouts": {"connect": "5s", "response": "1h", "idle": "1h"}}}
 
 

@@ -97,6 +97,32 @@ static void test_used_by(void **state)
     api_fixture_expect(&fixture, 204, "DELETE", "/v1/certificates/mine", NULL);
 }
 
+#define CLIENT_ROUTE(certificate)                                                              \
+    "{\"hosts\":[\"b.example\"],\"certificate\":\"none\",\"upstream\":{"                       \
+    "\"targets\":[{\"url\":\"https://127.0.0.1:1\"}],"                                         \
+    "\"tls\":{\"certificate\":\"" certificate "\"}}}"
+
+/* What a route presents to its targets is used as much as what it shows to its clients. */
+static void test_used_by_as_client_certificate(void **state)
+{
+    (void)state;
+    import("PUT", "/v1/certificates/mine", 201, NULL);
+    struct api_answer refused =
+        api_fixture_ask(&fixture, "PUT", "/v1/routes/r", CLIENT_ROUTE("other"), NULL);
+    assert_int_equal(refused.status, 422);
+    const json_t *error = json_array_get(json_object_get(refused.doc, "errors"), 0);
+    assert_string_equal(json_string_value(json_object_get(error, "field")),
+                        "/upstream/tls/certificate");
+    api_answer_fini(&refused);
+    api_fixture_expect(&fixture, 201, "PUT", "/v1/routes/r", CLIENT_ROUTE("mine"));
+    struct api_answer a = api_fixture_ask(&fixture, "GET", "/v1/certificates/mine", NULL, NULL);
+    assert_int_equal(json_array_size(json_object_get(a.doc, "used_by")), 1);
+    api_answer_fini(&a);
+    api_fixture_expect(&fixture, 409, "DELETE", "/v1/certificates/mine", NULL);
+    api_fixture_expect(&fixture, 204, "DELETE", "/v1/routes/r", NULL);
+    api_fixture_expect(&fixture, 204, "DELETE", "/v1/certificates/mine", NULL);
+}
+
 static void test_renew(void **state)
 {
     (void)state;
@@ -137,6 +163,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_put_replaces, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_patch, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_used_by, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_used_by_as_client_certificate, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_renew, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_cannot_be_done, set_up, tear_down),
     };

@@ -42,9 +42,11 @@ static const char contract[] =
     "  'balance': 'round_robin', 'protocol': 'auto', 'proxy_protocol': 'off',"
     "  'tls': {'verify': 'system', 'ca': null, 'pin_sha256': [], 'server_name': null,"
     "          'certificate': null},"
-    "  'health': {'path': null, 'interval': '10s', 'timeout': '2s', 'healthy_after': 2,"
+    "  'health': {'path': null, 'tcp': false, 'interval': '10s', 'timeout': '2s', "
+    "'healthy_after': 2,"
     "             'unhealthy_after': 3, 'expect': '2xx,3xx'},"
-    "  'sticky': null, 'retries': 2,"
+    "  'sticky': null, 'max_connections': null, 'queue': {'size': 100, 'timeout': '5s'},"
+    "  'retries': 2,"
     "  'timeouts': {'connect': '5s', 'response': '1h', 'idle': '1h'}}}";
 
 static void what_is_left_out_is_as_the_contract_says(void **state)
@@ -160,25 +162,45 @@ static const struct {
      "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'http://a'}], 'balance': "
      "'hash_ip'}}",
      "/upstream/balance", "not available yet"},
-    {"health",
+    {"a path to probe that is none",
      "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'http://a'}], 'health': {'path': "
-     "'/'}}}",
-     "/upstream/health/path", "not available yet"},
+     "'health'}}}",
+     "/upstream/health/path", "begin with"},
+    {"a path to probe that breaks the request",
+     "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'http://a'}], 'health': {'path': "
+     "'/ HTTP/1.1'}}}",
+     "/upstream/health/path", "cannot hold"},
+    {"statuses that are none",
+     "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'http://a'}], 'health': {'expect': "
+     "'2xx,ok'}}}",
+     "/upstream/health/expect", "status codes"},
+    {"a range of statuses that is none",
+     "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'http://a'}], 'health': {'expect': "
+     "'299-200'}}}",
+     "/upstream/health/expect", "before it begins"},
+    {"no connection at all",
+     "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'http://a'}], 'max_connections': "
+     "0}}",
+     "/upstream/max_connections", "from 1"},
+    {"a queue without a length",
+     "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'http://a'}], 'queue': {'size': "
+     "'many'}}}",
+     "/upstream/queue/size", "whole number"},
     {"sticky",
      "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'http://a'}], 'sticky': {'cookie': "
      "'x'}}}",
      "/upstream/sticky", "not available yet"},
     {"PROXY",
      "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'http://a'}], 'proxy_protocol': "
-     "'v2'}}",
-     "/upstream/proxy_protocol", "not available yet"},
+     "'v3'}}",
+     "/upstream/proxy_protocol", "off"},
     {"HTTP/2",
      "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'http://a'}], 'protocol': '2'}}",
      "/upstream/protocol", "not available yet"},
     {"client certificate",
      "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'http://a'}], 'tls': "
-     "{'certificate': 'x'}}}",
-     "/upstream/tls/certificate", "not available yet"},
+     "{'certificate': '../x'}}}",
+     "/upstream/tls/certificate", "is no id"},
     {"rules are checked although fields are wrong", "{'hosts': ['*.a.org'], 'x': 1, " UP "}",
      "/hosts/0", "HTTP-01"},
     {"no object", "[]", "", "must be an object"},
@@ -247,6 +269,39 @@ static void live_cells_follow_their_url(void **state)
     route_unref(r);
 }
 
+#define LIMITED "'upstream': {'targets': [{'url': 'http://a'}], 'max_connections': 2}"
+
+static void a_queue_outlives_its_revision(void **state)
+{
+    (void)state;
+    struct route *free_one = must_build("{'hosts': ['a.org'], " UP "}", NULL);
+    assert_null(free_one->upstream.live);
+    struct route *old = must_build("{'hosts': ['a.org'], " LIMITED "}", free_one);
+    assert_non_null(old->upstream.live);
+    struct route *r = must_build("{'hosts': ['b.org'], " LIMITED "}", old);
+    assert_ptr_equal(r->upstream.live, old->upstream.live);
+    route_unref(free_one);
+    route_unref(old);
+    route_unref(r);
+}
+
+static void a_check_knows_what_to_expect(void **state)
+{
+    (void)state;
+    struct route *r =
+        must_build("{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'http://a'}],"
+                   " 'health': {'path': '/up?x=1', 'expect': '200-204,404'}}}",
+                   NULL);
+    assert_true(upstream_is_checked(&r->upstream));
+    assert_true(status_set_has(&r->upstream.health.expected, 204));
+    assert_true(status_set_has(&r->upstream.health.expected, 404));
+    assert_false(status_set_has(&r->upstream.health.expected, 301));
+    route_unref(r);
+    r = must_build("{'hosts': ['a.org'], " UP "}", NULL);
+    assert_false(upstream_is_checked(&r->upstream));
+    route_unref(r);
+}
+
 int main(void)
 {
     /* clang-format off */
@@ -256,6 +311,8 @@ int main(void)
         cmocka_unit_test(bad_routes_are_refused_with_words),
         cmocka_unit_test(the_names_to_prove_are_known),
         cmocka_unit_test(live_cells_follow_their_url),
+        cmocka_unit_test(a_queue_outlives_its_revision),
+        cmocka_unit_test(a_check_knows_what_to_expect),
     };
     /* clang-format on */
     return cmocka_run_group_tests(tests, NULL, NULL);

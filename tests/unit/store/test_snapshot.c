@@ -300,6 +300,60 @@ static void lists_are_in_order(void **state)
     snapshot_unref(s);
 }
 
+/* ---- health checks ---- */
+
+static bool count_one(void *arg, const struct route *r)
+{
+    (void)r;
+    ++*(size_t *)arg;
+    return true;
+}
+
+static size_t checked_count(struct fixture *f, const void **ret_stamp)
+{
+    const struct snapshot *s = see(f);
+    size_t count = 0;
+    snapshot_visit_checked(s, count_one, &count);
+    *ret_stamp = snapshot_checked_stamp(s);
+    snapshot_unref(s);
+    return count;
+}
+
+static void put_checked(struct fixture *f, const char *members, const char *health)
+{
+    char body[512];
+    (void)snprintf(body, sizeof(body),
+                   "{'hosts': ['c.org'], 'certificate': 'none'%s, 'upstream': {'targets': "
+                   "[{'url': 'http://a'}], 'health': {%s}}}",
+                   members, health);
+    assert_false(failed(temp_store_put_route(&f->store, "c", body, NULL)));
+}
+
+/* Among many routes, those with checks are found without looking at the others. */
+static void routes_with_checks_stand_by_themselves(void **state)
+{
+    struct fixture *f = *state;
+    const void *first, *second;
+    temp_store_add_route(&f->store, "plain", "plain.org", "none");
+    assert_int_equal(checked_count(f, &first), 0);
+    put_checked(f, "", "'path': '/up'");
+    assert_int_equal(checked_count(f, &first), 1);
+    temp_store_add_route(&f->store, "other", "other.org", "none");
+    assert_int_equal(checked_count(f, &second), 1);
+    assert_ptr_equal(first, second);
+    put_checked(f, "", "'tcp': true");
+    assert_int_equal(checked_count(f, &second), 1);
+    put_checked(f, ", 'enabled': false", "'tcp': true");
+    assert_int_equal(checked_count(f, &second), 0);
+    put_checked(f, "", "'tcp': true");
+    assert_int_equal(checked_count(f, &second), 1);
+    put_checked(f, "", "'interval': '1s'");
+    assert_int_equal(checked_count(f, &second), 0);
+    put_checked(f, "", "'tcp': true");
+    assert_false(failed(temp_store_delete_route(&f->store, "c")));
+    assert_int_equal(checked_count(f, &second), 0);
+}
+
 int main(void)
 {
     /* clang-format off */
@@ -315,6 +369,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(challenges_are_found_by_host_and_token, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(lists_are_in_order, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(routes_with_checks_stand_by_themselves, set_up,
+                                        tear_down),
     };
     /* clang-format on */
     return cmocka_run_group_tests(tests, NULL, NULL);
