@@ -16,6 +16,7 @@ struct target_report target_report_read(const struct target *t)
     r.ok_at = atomic_load_explicit(&live->ok_at, memory_order_relaxed);
     r.requests = atomic_load_explicit(&live->requests, memory_order_relaxed);
     r.failures = atomic_load_explicit(&live->failures, memory_order_relaxed);
+    r.retries = atomic_load_explicit(&live->retries, memory_order_relaxed);
     r.connections = atomic_load_explicit(&live->connections, memory_order_relaxed);
     /* Within one second nobody knows which came last; an answer counts for more. */
     if (r.error != NULL && r.error_at > r.ok_at)

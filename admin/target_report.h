@@ -19,6 +19,7 @@ struct target_report {
     int64_t ok_at;
     uint64_t requests;
     uint64_t failures;
+    uint64_t retries;
     int32_t connections;
 };
 

@@ -91,6 +91,8 @@
 #define CLI_CONNECT_LIMIT_MS  5000        /* command line to the admin interface */
 #define CLI_REQUEST_LIMIT_MS  600000      /* ... an import of 100,000 routes included */
 #define CLI_FILE_MAX_BYTES    (128 * MIB) /* a file named on the command line */
+#define METRICS_ROUTES_MAX    5000        /* with traffic, in one answer: 16 MiB of text */
+#define METRICS_TARGETS_MAX   20000       /* ... and 16 MiB more */
 #define TOKENS_MAX            1000        /* API tokens */
 
 /* acme */
