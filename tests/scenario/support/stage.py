@@ -127,11 +127,11 @@ class Stage:
                     break
         return out
 
-    def seen(self):
+    def seen(self, without=b""):
         """All that the target has seen, in normal form, without what the gateway adds."""
         out = []
         for one in self.wires:
-            for item in wire.normal(one.got, True):
+            for item in wire.normal(one.got[:_find(one.got, without)], True):
                 out.append(_without_added(item) if isinstance(item, tuple) else item)
         return out
 
@@ -145,6 +145,12 @@ def _without_added(item):
         assert len(found) == 1, f"{name} is there {len(found)} times"
         fields = [f for f in fields if f[0] != name]
     return (start, fields, *rest)
+
+
+def _find(data, what):
+    """Where it begins, or the end."""
+    at = data.find(what) if what else -1
+    return at if at >= 0 else len(data)
 
 
 def _plain(message):
@@ -166,8 +172,8 @@ class Run:
             getattr(self, "_" + what.replace(" ", "_"))(data)
         self._judge_client()
         used = [one for one in stage.wires if one.got]
-        seen = stage.seen()
-        self._probe(used[-1] if used else None, seen)
+        self._probe(used[-1] if used else None)
+        self._judge_target(stage.seen(without=b"GET /probe "))
 
     # steps
 
@@ -220,6 +226,8 @@ class Run:
 
     def _answers(self):
         methods = self.stage.methods()
+        if not methods:     # one that could not be read has a method all the same
+            methods = [self.row.said("client says").split(b" ")[0]]
         return wire.answers(self.stage.client.got, methods)
 
     def _has_all(self):
@@ -248,10 +256,9 @@ class Run:
         if row.end == "cut" and found:
             assert found[-1].end == wire.PARTIAL or client.was_reset, client.got
 
-    def _probe(self, used, seen):
+    def _probe(self, used):
         """The next request, and on which connection it arrives; the pool is empty then."""
         stage, row = self.stage, self.row
-        before = [(one, len(one.got)) for one in stage.wires]
         if row.end != "kept":
             stage.client.sock.close()
             stage.open(self.connect())
@@ -266,9 +273,6 @@ class Run:
         assert len(hit) == 1
         if row.wire is not None:
             assert (hit[0] is used) == (row.wire == "reused"), "the target's connection"
-        late = [one.got[length:] for one, length in before if one is not hit[0]]
-        assert not any(late), f"came late: {late}"
-        self._judge_target(seen)
 
     def _judge_target(self, seen):
         row = self.row

@@ -181,18 +181,26 @@ static void check_client(struct run *r, bool is_final)
     buf_fini(&got);
 }
 
+/* The number of the request, or of the one that could not be read. */
+static bool is_to_head(const struct run *r, size_t number)
+{
+    const struct relay_request *q;
+    if (number == 0)
+        return str_starts(r->row->steps[0].bytes, STR("HEAD "));
+    return number < codec_relay_requests(r->relay, &q) &&
+           str_eq(q[number].head.method, STR("HEAD"));
+}
+
 /* Every answer in turn, against the statuses of the row. */
 static void check_statuses(struct run *r)
 {
-    const struct relay_request *q;
-    size_t request_count = codec_relay_requests(r->relay, &q);
     struct str rest = codec_relay_heard(r->relay);
     struct str all = rest;
     size_t at = 0;
     enum wire_end end = WIRE_WHOLE;
     for (size_t final = 0; rest.len > 0 && end == WIRE_WHOLE && at < r->row->status_count;) {
         struct wire_message m;
-        bool is_head = final < request_count && str_eq(q[final].head.method, STR("HEAD"));
+        bool is_head = is_to_head(r, final);
         end = wire_read(&rest, is_head ? WIRE_RESPONSE_TO_HEAD : WIRE_RESPONSE, &m);
         struct str body = buf_view(&m.body);
         bool is_known = is_head || str_eq(body, STR("ok")) || str_eq(body, STR("page"));
