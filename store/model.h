@@ -42,12 +42,31 @@ bool cidr_has(const struct cidr *c, const unsigned char address[16]);
 /* ---- route ---- */
 
 enum route_https { ROUTE_HTTPS_REDIRECT, ROUTE_HTTPS_ONLY, ROUTE_HTTPS_OPTIONAL };
-enum upstream_balance { BALANCE_ROUND_ROBIN };
+enum balance_method {
+    BALANCE_ROUND_ROBIN,
+    BALANCE_LEAST_CONN,
+    BALANCE_RANDOM_TWO,
+    BALANCE_HASH_IP,
+    BALANCE_HASH_URI,
+    BALANCE_HASH_COOKIE,
+};
 enum upstream_protocol { PROTOCOL_AUTO, PROTOCOL_1_1 };
 enum upstream_proxy { PROXY_OFF, PROXY_V1, PROXY_V2 };
 enum tls_verify { TLS_VERIFY_SYSTEM, TLS_VERIFY_CA, TLS_VERIFY_PIN, TLS_VERIFY_OFF };
 enum target_scheme { TARGET_HTTP, TARGET_HTTPS };
 enum target_host { TARGET_HOST_NAME, TARGET_HOST_IPV4, TARGET_HOST_IPV6, TARGET_HOST_UNIX };
+
+/* Whether a target is fit to serve: written by gateway/upstream/health.c alone.  Times are
+ * monotonic milliseconds. */
+struct target_health {
+    _Atomic uint32_t failures;      /* of requests, one after the other */
+    _Atomic uint64_t ejected_until; /* 0: not ejected */
+    _Atomic uint64_t ejection_ms;   /* how long the last one was; 0: none yet */
+    atomic_bool is_on_trial;        /* ejected, but one request is on its way */
+    _Atomic int32_t probes;         /* one after the other: good > 0, bad < 0 */
+    atomic_bool is_probe_down;
+    _Atomic uint64_t back_at; /* when it came back; 0: it was never away */
+};
 
 /* What workers learn about a target while running, shared by all workers and by successive
  * revisions of the same route: written with relaxed atomics, read by status and metrics. */
@@ -65,6 +84,8 @@ struct target_live {
     _Atomic uint32_t slots;      /* taken, where upstream.max_connections counts them */
     _Atomic int64_t resolved_at; /* by the worker that was last to get an answer */
     _Atomic int64_t stale_at;    /* last addresses in use since; 0: the name resolves */
+    _Atomic int32_t active;      /* requests under way */
+    struct target_health health;
 };
 
 struct target {
@@ -77,6 +98,9 @@ struct target {
     enum target_host host_kind;
     struct str host; /* name, address without brackets, or socket path; NUL-terminated */
     uint32_t port;   /* 0 for a unix socket */
+    uint64_t hash;   /* of the url, the same in every process: its place among others */
+    struct str sticky_value;  /* what the sticky cookie says for it; empty: no sticky */
+    struct str sticky_cookie; /* Set-Cookie as a whole, STICKY_SECURE at its end */
     struct target_live *live;
 };
 
@@ -97,14 +121,15 @@ struct upstream_timeouts {
 };
 
 struct upstream_health {
-    struct str path; /* empty: no HTTP checks */
-    bool is_tcp;     /* without a path: connecting is the check */
-    uint64_t interval_ms;
+    struct str path;      /* empty: no HTTP checks */
+    bool is_tcp;          /* without a path: connecting is the check */
+    uint64_t interval_ms; /* between probes; the first ejection lasts as long */
     uint64_t timeout_ms;
     uint32_t healthy_after;
     uint32_t unhealthy_after;
     struct str expect;
     struct status_set expected; /* the same, read */
+    uint64_t slow_start_ms;     /* a target that came back gets its full share after it */
 };
 
 /* Where requests wait for a slot of a target, over all workers and revisions of a route. */
@@ -119,14 +144,25 @@ struct upstream_queue {
     uint64_t timeout_ms;
 };
 
+struct upstream_sticky {
+    struct str cookie;   /* its name; empty: requests do not stick */
+    uint64_t max_age_ms; /* 0: until the browser ends */
+};
+
+/* Ends target.sticky_cookie; left out where the client speaks plain HTTP. */
+#define STICKY_SECURE "; Secure"
+
 struct upstream {
     struct object_list targets_list; /* of struct target; see upstream_targets() */
-    int balance;
+    bool has_choice;                 /* several targets that do not drain */
+    struct str balance;              /* as configured, of it: */
+    enum balance_method method;
+    struct str hash_cookie; /* BALANCE_HASH_COOKIE: whose value is hashed */
     int protocol;
     int proxy_protocol; /* enum upstream_proxy */
     struct upstream_tls tls;
     struct upstream_health health;
-    struct str sticky;
+    struct upstream_sticky sticky;
     uint32_t max_connections; /* exchanges at once on each target; 0: no limit */
     struct upstream_queue queue;
     struct upstream_live *live; /* where there is a limit, else NULL */

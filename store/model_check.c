@@ -54,15 +54,20 @@ const char *model_check_id(struct arena *a, struct str *value)
 
 const char *model_check_balance(struct arena *a, struct str *value)
 {
-    (void)a;
-    static const struct str names[] = {STR_LIT("least_conn"), STR_LIT("random_two"),
-                                       STR_LIT("hash_ip"), STR_LIT("hash_uri")};
+    static const struct str names[] = {STR_LIT("round_robin"), STR_LIT("least_conn"),
+                                       STR_LIT("random_two"), STR_LIT("hash_ip"),
+                                       STR_LIT("hash_uri")};
+    static const struct str by_cookie = STR_LIT("hash_cookie:");
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         if (str_eq(*value, names[i]))
-            return "is not available yet; use \"round_robin\"";
+            return NULL;
     }
-    return str_starts(*value, STR("hash_cookie:")) ? "is not available yet; use \"round_robin\""
-                                                   : NULL;
+    if (str_starts(*value, by_cookie)) {
+        struct str name = str_skip(*value, by_cookie.len);
+        return model_check_cookie_name(a, &name);
+    }
+    return "must be \"round_robin\", \"least_conn\", \"random_two\", \"hash_ip\", "
+           "\"hash_uri\" or \"hash_cookie:NAME\"";
 }
 
 const char *model_check_protocol(struct arena *a, struct str *value)
@@ -98,6 +103,11 @@ const char *model_check_base64(struct arena *a, struct str *value)
 }
 
 /* ---- hosts and headers ---- */
+
+static bool is_token(struct str s)
+{
+    return !str_is_empty(s) && s.len <= 256 && holds_only(s, "!#$%&'*+-.^_`|~");
+}
 
 const char *model_check_server_name(struct arena *a, struct str *value)
 {
@@ -141,9 +151,17 @@ static const char *check_own_field(struct str name)
 const char *model_check_header_name(struct arena *a, struct str *value)
 {
     (void)a;
-    if (str_is_empty(*value) || value->len > 256 || !holds_only(*value, "!#$%&'*+-.^_`|~"))
+    if (!is_token(*value))
         return "is no header name (RFC 9110 5.1)";
     return check_own_field(*value);
+}
+
+const char *model_check_cookie_name(struct arena *a, struct str *value)
+{
+    (void)a;
+    return is_token(*value) ? NULL
+                            : "does not name a cookie: letters, digits and !#$%&'*+-.^_`|~ "
+                              "alone (RFC 6265 4.1.1)";
 }
 
 const char *model_check_header_value(struct str value)

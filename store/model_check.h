@@ -16,8 +16,9 @@ shape_check_fn model_check_header_name;
 shape_check_fn model_check_target_url;
 shape_check_fn model_check_server_name;
 shape_check_fn model_check_pin;
-shape_check_fn model_check_balance;  /* of a word that is not available */
-shape_check_fn model_check_protocol; /* likewise */
+shape_check_fn model_check_balance;
+shape_check_fn model_check_cookie_name;
+shape_check_fn model_check_protocol; /* of a word that is not available */
 shape_check_fn model_check_cidr;
 shape_check_fn model_check_directory;
 shape_check_fn model_check_contact;

@@ -15,7 +15,6 @@
 /* ---- route ---- */
 
 static const char *const https_names[] = {"redirect", "only", "optional", NULL};
-static const char *const balance_names[] = {"round_robin", NULL};
 static const char *const protocol_names[] = {"auto", "1.1", NULL};
 static const char *const proxy_names[] = {"off", "v1", "v2", NULL};
 static const char *const verify_names[] = {"system", "ca", "pin", "off", NULL};
@@ -31,7 +30,9 @@ static const struct shape target_shape[] = {
     {.name = "backup", .kind = SHAPE_BOOL, .offset = offsetof(struct target, is_backup),
      .standard = "false", .doc = "Used only when no other target is available."},
     {.name = "drain", .kind = SHAPE_BOOL, .offset = offsetof(struct target, is_draining),
-     .standard = "false", .doc = "Gets no new requests; running ones end undisturbed."},
+     .standard = "false",
+     .doc = "Gets no new requests but those whose sticky cookie names it; running ones end "
+            "undisturbed."},
     {.name = NULL},
 };
 
@@ -67,7 +68,9 @@ static const struct shape upstream_health_shape[] = {
      .doc = "Without a path: a target that can be connected to, TLS included, is good."},
     {.name = "interval", .kind = SHAPE_DURATION,
      .offset = offsetof(struct upstream_health, interval_ms),
-     .standard = "\"10s\"", .min = 100, .max = MS_PER_D, .doc = "Time between probes."},
+     .standard = "\"10s\"", .min = 100, .max = MS_PER_D,
+     .doc = "Time between probes, and how long a target is left out whose requests failed; "
+            "twice as long each time, up to 5 minutes, until one request succeeds."},
     {.name = "timeout", .kind = SHAPE_DURATION,
      .offset = offsetof(struct upstream_health, timeout_ms),
      .standard = "\"2s\"", .min = 10, .max = MS_PER_H,
@@ -77,10 +80,28 @@ static const struct shape upstream_health_shape[] = {
      .standard = "2", .min = 1, .max = 100, .doc = "Good probes until a target is used again."},
     {.name = "unhealthy_after", .kind = SHAPE_UINT,
      .offset = offsetof(struct upstream_health, unhealthy_after),
-     .standard = "3", .min = 1, .max = 100, .doc = "Bad probes until a target is left out."},
+     .standard = "3", .min = 1, .max = 100,
+     .doc = "Bad probes until a target is left out; likewise failed requests (no connection, "
+            "no TLS, no answer in time, a broken answer), where there is another target."},
     {.name = "expect", .kind = SHAPE_STR, .offset = offsetof(struct upstream_health, expect),
      .standard = "\"2xx,3xx\"", .check = model_check_statuses, .max = 256,
      .doc = "Status codes of a good answer: codes, classes and ranges, as in \"2xx,404\"."},
+    {.name = "slow_start", .kind = SHAPE_DURATION,
+     .offset = offsetof(struct upstream_health, slow_start_ms),
+     .standard = "\"0s\"", .max = MS_PER_D,
+     .doc = "A target that came back begins with a tenth of its share, which grows to the "
+            "whole in this time."},
+    {.name = NULL},
+};
+
+static const struct shape upstream_sticky_shape[] = {
+    {.name = "cookie", .kind = SHAPE_STR, .offset = offsetof(struct upstream_sticky, cookie),
+     .is_required = true, .check = model_check_cookie_name, .max = 256,
+     .doc = "Name of the cookie; its value says nothing about the target."},
+    {.name = "max_age", .kind = SHAPE_DURATION,
+     .offset = offsetof(struct upstream_sticky, max_age_ms),
+     .is_nullable = true, .min = MS_PER_S, .max = 3650 * MS_PER_D,
+     .doc = "How long the client keeps the cookie; null: until the browser ends."},
     {.name = NULL},
 };
 
@@ -113,9 +134,11 @@ static const struct shape upstream_shape[] = {
      .offset = offsetof(struct upstream, targets_list),
      .is_required = true, .min = 1, .max = TARGETS_MAX, .sub = target_shape,
      .item_size = sizeof(struct target), .doc = "Where requests go."},
-    {.name = "balance", .kind = SHAPE_ENUM, .offset = offsetof(struct upstream, balance),
-     .standard = "\"round_robin\"", .names = balance_names, .check = model_check_balance,
-     .doc = "How a target is chosen."},
+    {.name = "balance", .kind = SHAPE_STR, .offset = offsetof(struct upstream, balance),
+     .standard = "\"round_robin\"", .check = model_check_balance, .max = 256,
+     .doc = "How a target is chosen: round_robin, least_conn (fewest requests under way), "
+            "random_two (the less busy of two), hash_ip, hash_uri or hash_cookie:NAME (the "
+            "same client address, path with query or cookie: the same target)."},
     {.name = "protocol", .kind = SHAPE_ENUM, .offset = offsetof(struct upstream, protocol),
      .standard = "\"auto\"", .names = protocol_names, .check = model_check_protocol,
      .doc = "HTTP version spoken to the targets."},
@@ -128,10 +151,11 @@ static const struct shape upstream_shape[] = {
     {.name = "tls", .kind = SHAPE_OBJECT, .offset = offsetof(struct upstream, tls),
      .sub = upstream_tls_shape, .doc = "TLS towards https:// targets."},
     {.name = "health", .kind = SHAPE_OBJECT, .offset = offsetof(struct upstream, health),
-     .sub = upstream_health_shape, .doc = "Active health checks."},
-    {.name = "sticky", .kind = SHAPE_STR, .offset = offsetof(struct upstream, sticky),
-     .is_nullable = true, .unavailable = "sticky sessions are not available yet",
-     .doc = "Sticky sessions; not available yet."},
+     .sub = upstream_health_shape,
+     .doc = "When a target is left out, and when it is used again."},
+    {.name = "sticky", .kind = SHAPE_OBJECT, .offset = offsetof(struct upstream, sticky),
+     .is_nullable = true, .sub = upstream_sticky_shape,
+     .doc = "Keep each client with its target by a cookie; null: not."},
     {.name = "max_connections", .kind = SHAPE_UINT,
      .offset = offsetof(struct upstream, max_connections),
      .is_nullable = true, .min = 1, .max = 1000000,
@@ -142,7 +166,7 @@ static const struct shape upstream_shape[] = {
      .doc = "Where requests wait while all targets have their most; then 503."},
     {.name = "retries", .kind = SHAPE_UINT, .offset = offsetof(struct upstream, retries),
      .standard = "2", .max = RETRIES_MAX,
-     .doc = "Further targets tried while the request can still be repeated."},
+     .doc = "Further tries, at other targets first, while the request can still be repeated."},
     {.name = "timeouts", .kind = SHAPE_OBJECT, .offset = offsetof(struct upstream, timeouts),
      .sub = upstream_timeouts_shape, .doc = "Time limits towards the targets."},
     {.name = NULL},

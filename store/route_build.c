@@ -5,8 +5,10 @@
 #include "store/host_name.h"
 #include "store/model_check.h"
 #include "store/model_parts.h"
+#include "store/sticky.h"
 #include "store/target_url.h"
 
+#include "gateway/base/hash.h"
 #include "gateway/base/limits.h"
 #include "gateway/base/text.h"
 
@@ -139,12 +141,22 @@ static struct target_live *find_live(const struct route *previous, struct str ur
     return model_live_new();
 }
 
+/* Without a key of this process: every gateway and every start places a target alike. */
+static uint64_t place_of(struct str url)
+{
+    static const struct hash_key fixed = {.k0 = 0, .k1 = 0};
+    return hash_str(&fixed, url);
+}
+
 static struct err build_target(struct builder *b, struct target *t)
 {
     struct arena *a = b->route->arena;
     /* The field's check has refused what cannot be parsed: only memory can be short here. */
     if (target_url_parse(a, t->url, t) != NULL)
         return fail(ERR_MEMORY, 0);
+    t->hash = place_of(t->url);
+    if (!str_is_empty(b->route->upstream.sticky.cookie))
+        TRY(sticky_build(b->route, b->origin->sticky_key, t));
     t->live = find_live(b->origin->previous, t->url);
     if (t->live == NULL)
         return fail(ERR_MEMORY, 0);
@@ -185,13 +197,37 @@ static struct err build_targets(struct builder *b, bool *ret_has_https)
 {
     struct object_list *list = &b->route->upstream.targets_list;
     struct target *targets = list->items;
+    size_t serving_count = 0;
     *ret_has_https = false;
     for (size_t i = 0; i < list->count; i++) {
         TRY(build_target(b, &targets[i]));
         if (targets[i].scheme == TARGET_HTTPS)
             *ret_has_https = true;
+        if (!targets[i].is_draining)
+            serving_count++;
     }
+    b->route->upstream.has_choice = serving_count > 1;
     return OK;
+}
+
+/* "hash_cookie:NAME" into its parts; the others are their name alone. */
+static void read_balance(struct upstream *u)
+{
+    static const struct str names[] = {
+        [BALANCE_ROUND_ROBIN] = STR_LIT("round_robin"),
+        [BALANCE_LEAST_CONN] = STR_LIT("least_conn"),
+        [BALANCE_RANDOM_TWO] = STR_LIT("random_two"),
+        [BALANCE_HASH_IP] = STR_LIT("hash_ip"),
+        [BALANCE_HASH_URI] = STR_LIT("hash_uri"),
+        [BALANCE_HASH_COOKIE] = STR_LIT("hash_cookie"),
+    };
+    struct str name;
+    if (!str_split(u->balance, ':', &name, &u->hash_cookie))
+        name = u->balance;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (str_eq(name, names[i]))
+            u->method = (enum balance_method)i;
+    }
 }
 
 /* ---- TLS to targets ---- */
@@ -298,6 +334,7 @@ static struct err build_parts(struct builder *b)
     bool has_https;
     TRY(build_live(b));
     TRY(note_managed_names(b));
+    read_balance(&b->route->upstream);
     TRY(build_targets(b, &has_https));
     TRY(build_queue(b));
     build_health(b);

@@ -14,6 +14,7 @@
 struct route_origin {
     struct trust *trust;          /* of the system */
     const struct route *previous; /* revision whose live cells carry on; NULL: none */
+    struct str sticky_key;        /* sticky.h */
 };
 
 /* The members that printing adds and reading ignores. */

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/rand.h>
 #include <unistd.h>
 
@@ -109,6 +110,18 @@ struct err seal_open(int data_dir_fd, bool may_create, struct seal **ret_seal)
     memcpy(s->key_id, digest, sizeof(s->key_id));
     *ret_seal = TAKE(s);
     return OK;
+}
+
+struct err seal_derive(const struct seal *s, struct str purpose, struct secret *ret_key)
+{
+    unsigned char bytes[EVP_MAX_MD_SIZE];
+    unsigned len;
+    if (HMAC(EVP_sha256(), s->key, KEY_BYTES, (const unsigned char *)purpose.p, purpose.len,
+             bytes, &len) == NULL)
+        return fail(ERR_CRYPTO, 0);
+    struct err e = secret_init(ret_key, str_make(bytes, len));
+    secret_wipe(bytes, sizeof(bytes));
+    return e;
 }
 
 /* ---- sealing ---- */

@@ -29,5 +29,9 @@ struct err seal_close(const struct seal *s, struct str context, struct str plain
 struct err seal_unseal(const struct seal *s, struct str context, struct str sealed,
                        struct secret *ret_plain);
 
+/* 32 bytes that follow from the master key and the purpose and do not tell it (HMAC-SHA256): a
+ * key that survives restarts without being stored. */
+struct err seal_derive(const struct seal *s, struct str purpose, struct secret *ret_key);
+
 /* Which master key this is: the bytes at SEAL_KEY_ID_AT of everything it has sealed. */
 struct str seal_key_id(const struct seal *s);

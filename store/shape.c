@@ -238,7 +238,7 @@ static struct err read_value(const struct reader *r, const struct shape *row, js
                              void *field)
 {
     if (row->is_nullable && json_is_null(value))
-        return row->kind == SHAPE_OBJECT ? read_object(r, row->sub, NULL, field) : OK;
+        return OK;
     switch (row->kind) {
     case SHAPE_STR:
     case SHAPE_SECRET:
@@ -275,7 +275,7 @@ static struct err read_value(const struct reader *r, const struct shape *row, js
 
 static struct err read_standard(const struct reader *r, const struct shape *row, void *field)
 {
-    if (row->kind == SHAPE_OBJECT)
+    if (row->kind == SHAPE_OBJECT && !row->is_nullable)
         return read_object(r, row->sub, NULL, field);
     if (row->standard == NULL)
         return OK;
@@ -400,40 +400,41 @@ static json_t *write_objects(const struct shape *row, const struct object_list *
     return TAKE(array);
 }
 
-static json_t *write_text(const struct shape *row, const struct str *text)
+/* The value that null was read as; only kinds that can be null have one. */
+static bool is_zero(const struct shape *row, const void *field)
 {
-    if (row->is_nullable && str_is_empty(*text))
-        return json_null();
-    return json_from_str(*text);
-}
-
-/* Nullable objects: null if nothing in them is set. */
-static json_t *write_object(const struct shape *row, const void *field)
-{
-    AUTO(json_decref) json_t *object = shape_write(row->sub, field);
-    if (!row->is_nullable || object == NULL)
-        return TAKE(object);
-    const char *name;
-    json_t *value;
-    json_object_foreach(object, name, value)
-    {
-        if (!json_is_null(value))
-            return TAKE(object);
+    switch (row->kind) {
+    case SHAPE_STR:
+        return str_is_empty(*(const struct str *)field);
+    case SHAPE_UINT:
+        return *(const uint32_t *)field == 0;
+    case SHAPE_DURATION:
+        return *(const uint64_t *)field == 0;
+    case SHAPE_OBJECT:
+        return is_zero(row->sub, (const char *)field + row->sub->offset);
+    case SHAPE_BOOL:
+    case SHAPE_SIZE:
+    case SHAPE_ENUM:
+    case SHAPE_STRS:
+    case SHAPE_PAIRS:
+    case SHAPE_OBJECTS:
+    case SHAPE_SECRET:
+        break;
     }
-    return json_null();
+    return false;
 }
 
 static json_t *write_value(const struct shape *row, const void *field)
 {
     char text[UNITS_QUANTITY_MAX];
+    if (row->is_nullable && is_zero(row, field))
+        return json_null();
     switch (row->kind) {
     case SHAPE_STR:
-        return write_text(row, field);
+        return json_from_str(*(const struct str *)field);
     case SHAPE_BOOL:
         return json_boolean(*(const bool *)field);
     case SHAPE_UINT:
-        if (row->is_nullable && *(const uint32_t *)field == 0)
-            return json_null();
         return json_integer(*(const uint32_t *)field);
     case SHAPE_DURATION:
         units_format_duration(*(const uint64_t *)field, text);
@@ -448,7 +449,7 @@ static json_t *write_value(const struct shape *row, const void *field)
     case SHAPE_PAIRS:
         return write_pairs(field);
     case SHAPE_OBJECT:
-        return write_object(row, field);
+        return shape_write(row->sub, field);
     case SHAPE_OBJECTS:
         return write_objects(row, field);
     case SHAPE_SECRET:

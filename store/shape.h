@@ -63,7 +63,9 @@ struct shape {
     enum shape_kind kind;
     size_t offset; /* into the struct */
     bool is_required;
-    bool is_nullable;         /* null allowed, read as the zero value; zero written as null */
+    /* null allowed, read as the zero value; zero written as null.  OBJECT: absent is null, and
+     * null is what its first field is never zero in otherwise. */
+    bool is_nullable;
     const char *standard;     /* default as JSON text, e.g. "\"preserve\"" or "2"; NULL: zero */
     const char *const *names; /* ENUM: values in order, NULL-terminated */
     shape_check_fn *check;    /* STR, SECRET: the value; STRS: each item; PAIRS: each name;

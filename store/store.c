@@ -141,6 +141,7 @@ static struct err open_all(struct store *s, const char *data_dir, struct invalid
     TRY(publisher_new(&s->publisher));
     TRY(open_db(s, data_dir));
     TRY(open_seal(s));
+    TRY(seal_derive(s->seal, STR("sticky"), &s->sticky_key));
     return load(s, why);
 }
 
@@ -167,6 +168,7 @@ void store_close(struct store *s)
         return;
     publisher_free(s->publisher);
     db_close(s->db);
+    secret_fini(&s->sticky_key);
     seal_free(s->seal);
     trust_fini(&s->trust);
     if (s->has_writer)

@@ -97,7 +97,8 @@ struct err store_routes_build(struct tx *tx, struct json_path *path, struct str 
     size_t before = inv->count;
     AUTO(model_drop_route) struct route *r = NULL;
     id = choose_id(id, body, path, inv);
-    struct route_origin origin = {.trust = &tx->store->trust};
+    struct route_origin origin = {.trust = &tx->store->trust,
+                                  .sticky_key = secret_bytes(&tx->store->sticky_key)};
     if (!str_is_empty(id))
         origin.previous = snapshot_route_find(tx->draft, id);
     TRY(route_build(&origin, body, path, inv, &r));
@@ -233,7 +234,8 @@ static struct err load_row(struct store *s, struct snapshot *draft, struct db_qu
 {
     AUTO(json_decref) json_t *body = NULL;
     AUTO(model_drop_route) struct route *r = NULL;
-    struct route_origin origin = {.trust = &s->trust};
+    struct route_origin origin = {.trust = &s->trust,
+                                  .sticky_key = secret_bytes(&s->sticky_key)};
     struct json_path path = {.len = 0};
     TRY(json_read(db_text(q, 4), &body));
     TRY(route_build(&origin, body, &path, inv, &r));

@@ -19,6 +19,7 @@ struct store {
     int dir_fd; /* carries the lock */
     struct db *db;
     struct seal *seal;
+    struct secret sticky_key; /* what sticky cookies are signed with */
     struct publisher *publisher;
     struct trust trust;
     pthread_mutex_t writer;

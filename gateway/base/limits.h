@@ -57,6 +57,7 @@
     3600000 /* default of timeouts.response: Nextcloud assembles for long */
 #define IDLE_LIMIT_MS     3600000 /* default of timeouts.idle: WebSockets rest for long */
 #define POOL_IDLE_MS      60000   /* kept-alive target connection without a request */
+#define EJECTION_MAX_MS   300000  /* a target whose requests failed is tried again after it */
 #define POOL_IDLE_MAX     256     /* kept-alive connections per target and worker */
 #define RETRIES_DEFAULT   2       /* further targets tried after a connect failure */
 #define RETRIES_MAX       10

@@ -64,7 +64,10 @@ struct err units_parse_duration(struct str s, uint64_t *ret_ms)
 
 void units_format_duration(uint64_t ms, char out[UNITS_QUANTITY_MAX])
 {
-    format_quantity(ms, duration_units, ARRAY_LEN(duration_units), out);
+    if (ms == 0)
+        (void)snprintf(out, UNITS_QUANTITY_MAX, "0s");
+    else
+        format_quantity(ms, duration_units, ARRAY_LEN(duration_units), out);
 }
 
 struct err units_parse_size(struct str s, uint64_t *ret_bytes)

@@ -4,6 +4,8 @@
 
 #include "gateway/base/units.h"
 
+#include <stdio.h>
+
 #define UP    "'upstream': {'targets': [{'url': 'http://a'}]}"
 #define HEX64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
@@ -42,9 +44,9 @@ static const char contract[] =
     "  'balance': 'round_robin', 'protocol': 'auto', 'proxy_protocol': 'off',"
     "  'tls': {'verify': 'system', 'ca': null, 'pin_sha256': [], 'server_name': null,"
     "          'certificate': null},"
-    "  'health': {'path': null, 'tcp': false, 'interval': '10s', 'timeout': '2s', "
-    "'healthy_after': 2,"
-    "             'unhealthy_after': 3, 'expect': '2xx,3xx'},"
+    "  'health': {'path': null, 'tcp': false, 'interval': '10s', 'timeout': '2s',"
+    "             'healthy_after': 2, 'unhealthy_after': 3, 'expect': '2xx,3xx',"
+    "             'slow_start': '0s'},"
     "  'sticky': null, 'max_connections': null, 'queue': {'size': 100, 'timeout': '5s'},"
     "  'retries': 2,"
     "  'timeouts': {'connect': '5s', 'response': '1h', 'idle': '1h'}}}";
@@ -82,6 +84,8 @@ static void printing_and_reading_is_a_circle(void **state)
         " 'upstream': {'targets': [{'url': 'unix:/run/a.sock', 'weight': 5, 'backup': true},"
         "                          {'url': 'https://b', 'drain': true}],"
         "  'tls': {'verify': 'pin', 'pin_sha256': ['" HEX64 "'], 'server_name': 'x.internal'},"
+        "  'balance': 'hash_cookie:SID', 'sticky': {'cookie': 'gw', 'max_age': '8h'},"
+        "  'health': {'path': '/up?x', 'slow_start': '30s'},"
         "  'retries': 0, 'timeouts': {'connect': '250ms'}}}",
         NULL);
     r->object.id = STR("x");
@@ -160,8 +164,8 @@ static const struct {
      "/upstream/tls/ca", "BEGIN CERTIFICATE"},
     {"balance",
      "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'http://a'}], 'balance': "
-     "'hash_ip'}}",
-     "/upstream/balance", "not available yet"},
+     "'hash_ips'}}",
+     "/upstream/balance", "must be \"round_robin\""},
     {"a path to probe that is none",
      "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'http://a'}], 'health': {'path': "
      "'health'}}}",
@@ -186,10 +190,17 @@ static const struct {
      "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'http://a'}], 'queue': {'size': "
      "'many'}}}",
      "/upstream/queue/size", "whole number"},
-    {"sticky",
+    {"sticky without a cookie",
+     "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'http://a'}], 'sticky': {}}}",
+     "/upstream/sticky/cookie", "is required"},
+    {"sticky with an empty cookie",
      "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'http://a'}], 'sticky': {'cookie': "
-     "'x'}}}",
-     "/upstream/sticky", "not available yet"},
+     "''}}}",
+     "/upstream/sticky/cookie", "does not name a cookie"},
+    {"sticky for no time",
+     "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'http://a'}], 'sticky': {'cookie': "
+     "'x', 'max_age': '0s'}}}",
+     "/upstream/sticky/max_age", "at least 1s"},
     {"PROXY",
      "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'http://a'}], 'proxy_protocol': "
      "'v3'}}",
@@ -248,6 +259,48 @@ static void the_names_to_prove_are_known(void **state)
             fail_msg("%s: %.*s", managed[i].name, STR_ARG(r->managed_names));
         route_unref(r);
     }
+}
+
+static const struct {
+    const char *balance;
+    enum balance_method method;
+    const char *cookie;
+} methods[] = {
+    {"round_robin", BALANCE_ROUND_ROBIN, ""}, {"least_conn", BALANCE_LEAST_CONN, ""},
+    {"random_two", BALANCE_RANDOM_TWO, ""},   {"hash_ip", BALANCE_HASH_IP, ""},
+    {"hash_uri", BALANCE_HASH_URI, ""},       {"hash_cookie:SID", BALANCE_HASH_COOKIE, "SID"},
+};
+
+static void every_way_to_choose_is_known(void **state)
+{
+    (void)state;
+    char body[256];
+    for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+        (void)snprintf(body, sizeof(body),
+                       "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'http://a'}],"
+                       " 'balance': '%s'}}",
+                       methods[i].balance);
+        struct route *r = must_build(body, NULL);
+        assert_int_equal(r->upstream.method, methods[i].method);
+        assert_true(str_eq(r->upstream.hash_cookie, str_from(methods[i].cookie)));
+        route_unref(r);
+    }
+}
+
+static void only_what_does_not_drain_is_a_choice(void **state)
+{
+    (void)state;
+    struct route *two = must_build("{'hosts': ['a.org'], 'upstream': {'targets': ["
+                                   "{'url': 'http://a'}, {'url': 'http://b'}]}}",
+                                   NULL);
+    struct route *one = must_build("{'hosts': ['a.org'], 'upstream': {'targets': ["
+                                   "{'url': 'http://a'}, {'url': 'http://b', 'drain': true}]}}",
+                                   NULL);
+    assert_true(two->upstream.has_choice);
+    assert_false(one->upstream.has_choice);
+    assert_true(str_is_empty(upstream_targets(&two->upstream)[0].sticky_value));
+    route_unref(two);
+    route_unref(one);
 }
 
 static void live_cells_follow_their_url(void **state)
@@ -310,6 +363,8 @@ int main(void)
         cmocka_unit_test(printing_and_reading_is_a_circle),
         cmocka_unit_test(bad_routes_are_refused_with_words),
         cmocka_unit_test(the_names_to_prove_are_known),
+        cmocka_unit_test(every_way_to_choose_is_known),
+        cmocka_unit_test(only_what_does_not_drain_is_a_choice),
         cmocka_unit_test(live_cells_follow_their_url),
         cmocka_unit_test(a_queue_outlives_its_revision),
         cmocka_unit_test(a_check_knows_what_to_expect),

@@ -168,6 +168,21 @@ static void a_link_is_not_followed(void **state)
     (void)unlinkat(f->fd, "master.key", 0);
 }
 
+static void derived_keys_stay_and_differ(void **state)
+{
+    const struct fixture *f = *state;
+    struct secret keys[3];
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        AUTO(seal_free) struct seal *s = must_open(f);
+        assert_false(failed(seal_derive(s, i < 2 ? STR("sticky") : STR("other"), &keys[i])));
+    }
+    assert_int_equal(secret_bytes(&keys[0]).len, 32);
+    assert_true(secret_eq(&keys[0], secret_bytes(&keys[1])));
+    assert_false(secret_eq(&keys[0], secret_bytes(&keys[2])));
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+        secret_fini(&keys[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -179,6 +194,7 @@ int main(void)
         cmocka_unit_test(the_file_is_the_owners_whatever_the_umask),
         cmocka_unit_test(a_file_that_is_no_key_is_refused),
         cmocka_unit_test(a_link_is_not_followed),
+        cmocka_unit_test(derived_keys_stay_and_differ),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -20,7 +20,7 @@ static const struct {
     {"the largest unit is shown", "3600000ms", NULL, 3600000, "1h"},
     {"hours that are days", "48h", NULL, 2ull * DAY_MS, "2d"},
     {"no larger unit divides it", "61s", NULL, 61000, NULL},
-    {"zero", "0s", NULL, 0, "0ms"},
+    {"zero", "0ms", NULL, 0, "0s"},
     {"ten years", "3650d", NULL, 3650ull * DAY_MS, NULL},
     {"more than ten years", "3651d", ERR_SYNTAX, 0, NULL},
     {"more than ten years in ms", "315360000001ms", ERR_SYNTAX, 0, NULL},
