@@ -356,6 +356,7 @@ static struct err start(struct conn *c, int fd)
     set_options(fd);
     TRY(link_open(&c->link, &(struct link_options){.loop = w->loop,
                                                    .scratch = &w->scratch,
+                                                   .bufs = &w->bufs,
                                                    .events = &link_events,
                                                    .fd = fd,
                                                    .ssl = ssl}));

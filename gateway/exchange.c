@@ -9,9 +9,7 @@
 #include "gateway/route/responder.h"
 #include "gateway/upstream/balance.h"
 
-#include "gateway/base/clock.h"
 #include "gateway/base/limits.h"
-#include "gateway/base/mem.h"
 
 #include <assert.h>
 
@@ -19,11 +17,10 @@ static void on_work(struct deferred *d);
 
 struct exchange *exchange_new(struct worker *w, struct conn *conn, uint32_t id)
 {
-    struct exchange *x = mem_new(struct exchange);
-    struct arena *arena =
-        x == NULL ? NULL : arena_new(EXCHANGE_ARENA_BYTES, EXCHANGE_ARENA_MAX_BYTES);
-    if (arena == NULL) {
-        mem_free(x);
+    struct arena *arena = arena_pool_take(&w->arenas);
+    struct exchange *x = arena == NULL ? NULL : arena_one(arena, struct exchange);
+    if (x == NULL) {
+        arena_free(arena);
         return NULL;
     }
     x->worker = w;
@@ -37,7 +34,7 @@ struct exchange *exchange_new(struct worker *w, struct conn *conn, uint32_t id)
     x->facts.address = arena_dup(arena, str_from(conn_peer(conn)->text));
     x->tls = conn_tls_version(conn);
     x->facts.is_https = x->tls != NULL;
-    x->start_us = clock_mono_us();
+    x->start_us = loop_now_us(w->loop);
     x->is_early_whole = true;
     buf_init(&x->early, EARLY_BODY_MAX_BYTES);
     return x;
@@ -49,8 +46,7 @@ static void free_exchange(struct exchange *x)
     loop_undefer(&x->work);
     worker_unpin(x->worker, x->pin);
     buf_fini(&x->early);
-    arena_free(x->arena);
-    mem_free(x);
+    arena_pool_put(&x->worker->arenas, x->arena);
 }
 
 struct exchange *exchange_new_unasked(struct worker *w, struct conn *conn)
@@ -230,7 +226,7 @@ static struct err write_request(struct exchange *x)
 static enum step send_request(struct exchange *x)
 {
     x->error = OK; /* of a target tried before this one */
-    x->connected_us = clock_mono_us();
+    x->connected_us = loop_now_us(x->worker->loop);
     x->first_byte_us = 0;
     x->asked_ms = loop_now_ms(x->worker->loop);
     exchange_arm_timer(x);

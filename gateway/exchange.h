@@ -3,8 +3,8 @@
  * Purpose: the spine of the data path: judge -> pick a target -> send -> relay -> end, or an
  *          answer of our own.  Knows nothing of HTTP versions: it talks to codecs.
  * Thread:  the worker's.
- * Owns:    an arena with everything that lives as long as the request; a pin on the snapshot
- *          it began with; its target connection while it has one.
+ * Owns:    an arena with itself and everything that lives as long as the request; a pin on
+ *          the snapshot it began with; its target connection while it has one.
  * Limits:  EXCHANGE_ARENA_MAX_BYTES; early body bytes: one read; timeouts of the route.
  * Fails:   becomes an error answer, or a cut connection when the answer had begun.
  *

@@ -2,7 +2,6 @@
 #include "gateway/request_id.h"
 #include "store/error_text.h"
 
-#include "gateway/base/clock.h"
 #include "gateway/base/metrics.h"
 
 struct str exchange_request_id(struct exchange *x)
@@ -92,7 +91,7 @@ static void write_access_line(struct exchange *x, uint64_t now_us)
 
 void exchange_report(struct exchange *x)
 {
-    uint64_t now_us = clock_mono_us();
+    uint64_t now_us = loop_now_us(x->worker->loop);
     count(x, now_us);
     write_access_line(x, now_us);
 }

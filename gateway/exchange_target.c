@@ -2,8 +2,6 @@
 #include "gateway/exchange_state.h"
 #include "gateway/relay.h"
 
-#include "gateway/base/clock.h"
-
 static void on_target_ready(void *arg)
 {
     struct exchange *x = arg;
@@ -70,8 +68,8 @@ static struct err on_target_head(void *arg, struct http_head *head)
         return fail(ERR_CANCELLED, 0);
     struct link *client = conn_link(x->conn);
     if (x->first_byte_us == 0) {
-        x->first_byte_us = clock_mono_us();
-        target_note_answer(x->target);
+        x->first_byte_us = loop_now_us(x->worker->loop);
+        target_note_answer(x->target, loop_now_at(x->worker->loop));
     }
     struct err e = rewrite_response(x->arena, x->route, worker_date(x->worker), head);
     if (failed(e))

@@ -21,7 +21,7 @@ struct err link_open(struct link *l, const struct link_options *o)
     l->priv.watch = (struct watch){.on_ready = on_ready, .fd = -1};
     l->priv.flush_work.on_run = on_flush;
     l->priv.read_work.on_run = on_read_on;
-    buf_init(&l->out, LINK_OUT_MAX_BYTES);
+    buf_init_pooled(&l->out, LINK_OUT_MAX_BYTES, o->bufs);
     buf_init(&l->priv.in, PLAIN_BYTES);
     transport_open(&l->transport, o->fd, o->scratch);
     struct err e = o->ssl == NULL ? OK : transport_start_tls(&l->transport, o->ssl);

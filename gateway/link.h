@@ -63,6 +63,7 @@ struct link {
 struct link_options {
     struct loop *loop;
     struct scratch *scratch;
+    struct buf_pool *bufs; /* NULL: none is shared */
     const struct link_events *events;
     int fd;             /* taken over */
     SSL *ssl;           /* taken over; NULL: plain */

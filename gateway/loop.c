@@ -16,8 +16,11 @@ enum {
 struct loop {
     int epoll_fd;
     bool is_stopping;
+    uint64_t now_us;
     uint64_t now_ms;
-    uint64_t tick; /* the last one whose slot was looked at */
+    int64_t now_at;
+    uint64_t tick;      /* the last one whose slot was looked at */
+    uint64_t next_tick; /* no slot with a timer comes before it */
     size_t timer_count;
     struct list slots[SLOT_COUNT];
     struct list deferred;
@@ -29,7 +32,9 @@ struct loop {
 
 static void read_clock(struct loop *l)
 {
-    l->now_ms = clock_mono_ms();
+    l->now_us = clock_mono_us();
+    l->now_ms = l->now_us / 1000;
+    l->now_at = clock_now_at();
 }
 
 static void on_wake_ready(struct watch *w, uint32_t events)
@@ -97,6 +102,16 @@ uint64_t loop_now_ms(const struct loop *l)
     return l->now_ms;
 }
 
+uint64_t loop_now_us(const struct loop *l)
+{
+    return l->now_us;
+}
+
+int64_t loop_now_at(const struct loop *l)
+{
+    return l->now_at;
+}
+
 static struct err control(struct loop *l, int op, struct watch *w, int fd, uint32_t events)
 {
     struct epoll_event ev = {.events = events, .data.ptr = w};
@@ -139,6 +154,9 @@ void loop_timer_set(struct loop *l, struct timer *t, uint64_t delay_ms)
     uint64_t tick = t->priv.due_ms / LOOP_TICK_MS + 1;
     list_push_back(slot_of(l, tick), &t->priv.node);
     l->timer_count++;
+    uint64_t look_tick = l->tick + 1 + (tick - l->tick - 1) % SLOT_COUNT;
+    if (look_tick < l->next_tick)
+        l->next_tick = look_tick;
 }
 
 void loop_timer_stop(struct loop *l, struct timer *t)
@@ -185,16 +203,17 @@ static void fire_timers(struct loop *l)
 }
 
 /* Until the next slot with a timer in it, -1 for ever. */
-static int wait_ms(const struct loop *l)
+static int wait_ms(struct loop *l)
 {
     if (!list_is_empty(&l->deferred))
         return 0;
     if (l->timer_count == 0)
         return -1;
-    uint64_t tick = l->tick + 1;
-    while (tick < l->tick + SLOT_COUNT && list_is_empty(&l->slots[tick % SLOT_COUNT]))
-        tick++;
-    uint64_t at_ms = tick * LOOP_TICK_MS;
+    if (l->next_tick <= l->tick)
+        l->next_tick = l->tick + 1;
+    while (l->next_tick < l->tick + SLOT_COUNT && list_is_empty(slot_of(l, l->next_tick)))
+        l->next_tick++;
+    uint64_t at_ms = l->next_tick * LOOP_TICK_MS;
     return at_ms <= l->now_ms ? 0 : (int)(at_ms - l->now_ms);
 }
 

@@ -68,6 +68,9 @@ void loop_stop(struct loop *l);
 
 /* The time of this turn, monotonic. */
 uint64_t loop_now_ms(const struct loop *l);
+uint64_t loop_now_us(const struct loop *l);
+/* ... and of people, in seconds since 1970. */
+int64_t loop_now_at(const struct loop *l);
 
 /* events as for epoll_ctl, EPOLLET included if wanted. */
 struct err loop_watch(struct loop *l, struct watch *w, int fd, uint32_t events);

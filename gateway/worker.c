@@ -6,7 +6,7 @@
 #include "gateway/upstream/resolve.h"
 #include "gateway/upstream/target_conn.h"
 
-#include "gateway/base/clock.h"
+#include "gateway/base/limits.h"
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 
@@ -124,7 +124,7 @@ void worker_drain(struct worker *w)
 
 struct str worker_date(struct worker *w)
 {
-    int64_t now = clock_now_at();
+    int64_t now = loop_now_at(w->loop);
     if (now != w->date.second) {
         w->date.second = now;
         units_format_http_date(now, w->date.text);
@@ -155,6 +155,8 @@ static void free_worker(struct worker *w)
 {
     stop_listeners(w);
     mem_free(w->priv.listeners);
+    if (w->loop != NULL)
+        loop_settle(w->loop); /* the last exchanges let go of their targets */
     target_pool_free(w->pool);
     if (w->loop != NULL)
         loop_settle(w->loop);
@@ -167,6 +169,8 @@ static void free_worker(struct worker *w)
     tls_client_free(w->tls_client);
     tls_server_free(w->tls_server);
     scratch_fini(&w->scratch);
+    arena_pool_fini(&w->arenas);
+    buf_pool_fini(&w->bufs);
     loop_free(w->loop);
     mem_free(w);
 }
@@ -178,7 +182,7 @@ static struct err make_parts(struct worker *w)
     TRY(tls_server_new(w->options.ticket_keys, &w->tls_server));
     TRY(tls_client_new(&w->tls_client));
     TRY(resolver_new(w->loop, &w->resolver));
-    TRY(target_pool_new(w, &w->pool));
+    TRY(target_pool_new(&w->pool));
     w->balancer = balancer_new();
     if (w->balancer == NULL)
         return fail(ERR_MEMORY, 0);
@@ -204,6 +208,9 @@ struct err worker_start(const struct worker_options *o, struct worker **ret_work
     if (w == NULL)
         return fail(ERR_MEMORY, 0);
     w->options = *o;
+    w->arenas = (struct arena_pool){.first_bytes = EXCHANGE_ARENA_BYTES,
+                                    .max_bytes = EXCHANGE_ARENA_MAX_BYTES,
+                                    .max_count = EXCHANGE_ARENAS_KEPT_MAX};
     list_init(&w->conns);
     w->priv.drain_timer.on_fire = on_drain_timeout;
     struct err e = make_parts(w);

@@ -16,6 +16,8 @@
 #include "gateway/tls/transport.h"
 #include "store/publisher.h"
 
+#include "gateway/base/arena.h"
+#include "gateway/base/buf.h"
 #include "gateway/base/list.h"
 #include "gateway/base/units.h"
 
@@ -45,6 +47,8 @@ struct worker {
     struct worker_options options;
     struct loop *loop;
     struct scratch scratch;
+    struct arena_pool arenas; /* of exchanges that are over */
+    struct buf_pool bufs;     /* for what waits to be sent */
     struct tls_server *tls_server;
     struct tls_client *tls_client;
     struct resolver *resolver;

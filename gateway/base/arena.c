@@ -11,7 +11,7 @@ struct block {
     struct block *next; /* older block */
     size_t room;
     size_t used;
-    alignas(max_align_t) char bytes[];
+    alignas(max_align_t) char bytes[]; /* what is not handed out is poisoned */
 };
 
 struct disposer {
@@ -21,6 +21,7 @@ struct disposer {
 };
 
 struct arena {
+    struct arena *next; /* in a pool */
     struct block *top;
     struct disposer *disposers;
     size_t total_bytes; /* of all blocks */
@@ -29,12 +30,18 @@ struct arena {
 
 static struct block *new_block(size_t room, struct block *next)
 {
-    struct block *b = mem_alloc(1, sizeof(*b) + room);
+    struct block *b = mem_resize(NULL, sizeof(*b) + room); /* zeroed as it is handed out */
     if (b == NULL)
         return NULL;
-    b->next = next;
-    b->room = room;
+    *b = (struct block){.next = next, .room = room};
+    mem_poison(b->bytes, room);
     return b;
+}
+
+static void free_block(struct block *b)
+{
+    mem_unpoison(b->bytes, b->room);
+    mem_free(b);
 }
 
 struct arena *arena_new(size_t first_bytes, size_t max_bytes)
@@ -79,17 +86,23 @@ static char *bump(struct arena *a, size_t len, size_t align)
         at = 0;
     }
     a->top->used = at + len;
+    mem_unpoison(a->top->bytes + at, len);
     return a->top->bytes + at;
 }
 
-void *arena_alloc(struct arena *a, size_t count, size_t size)
+void *arena_alloc_raw(struct arena *a, size_t count, size_t size)
 {
     size_t len;
     if (__builtin_mul_overflow(count, size, &len))
         return NULL;
-    void *p = bump(a, len, alignof(max_align_t));
+    return bump(a, len, alignof(max_align_t));
+}
+
+void *arena_alloc(struct arena *a, size_t count, size_t size)
+{
+    void *p = arena_alloc_raw(a, count, size);
     if (p != NULL)
-        memset(p, 0, len);
+        memset(p, 0, count * size);
     return p;
 }
 
@@ -107,6 +120,24 @@ struct str arena_dup(struct arena *a, struct str s)
         memcpy(copy, s.p, s.len);
     copy[s.len] = '\0';
     return str_make(copy, s.len);
+}
+
+struct str arena_join(struct arena *a, const struct str *parts, size_t count)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < count; i++)
+        len += parts[i].len;
+    char *text = bump(a, len + 1, 1);
+    if (text == NULL)
+        return STR_NONE;
+    char *at = text;
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i].len > 0)
+            memcpy(at, parts[i].p, parts[i].len);
+        at += parts[i].len;
+    }
+    *at = '\0';
+    return str_make(text, len);
 }
 
 struct str arena_fmt(struct arena *a, const char *fmt, ...)
@@ -150,9 +181,10 @@ void arena_reset(struct arena *a)
         struct block *b = a->top;
         a->top = b->next;
         a->total_bytes -= b->room;
-        mem_free(b);
+        free_block(b);
     }
     a->top->used = 0;
+    mem_poison(a->top->bytes, a->top->room);
 }
 
 void arena_free(struct arena *a)
@@ -160,7 +192,7 @@ void arena_free(struct arena *a)
     if (a == NULL)
         return;
     arena_reset(a);
-    mem_free(a->top);
+    free_block(a->top);
     mem_free(a);
 }
 
@@ -170,4 +202,34 @@ size_t arena_used(const struct arena *a)
     for (const struct block *b = a->top; b != NULL; b = b->next)
         used += b->used;
     return used;
+}
+
+/* ---- pools ---- */
+
+struct arena *arena_pool_take(struct arena_pool *p)
+{
+    struct arena *a = p->first;
+    if (a == NULL)
+        return arena_new(p->first_bytes, p->max_bytes);
+    p->first = a->next;
+    p->count--;
+    return a;
+}
+
+void arena_pool_put(struct arena_pool *p, struct arena *a)
+{
+    if (p->count >= p->max_count) {
+        arena_free(a);
+        return;
+    }
+    arena_reset(a);
+    a->next = p->first;
+    p->first = a;
+    p->count++;
+}
+
+void arena_pool_fini(struct arena_pool *p)
+{
+    while (p->count > 0)
+        arena_free(arena_pool_take(p));
 }

@@ -1,5 +1,6 @@
 #include "gateway/base/buf.h"
 
+#include "gateway/base/limits.h"
 #include "gateway/base/mem.h"
 
 #include <assert.h>
@@ -7,15 +8,73 @@
 
 enum { FIRST_ROOM_BYTES = 512 };
 
+/* ---- storage ---- */
+
+/* The first bytes of a kept block point at the next one; the rest is poisoned. */
+struct kept {
+    struct kept *next;
+};
+
+static char *take_block(struct buf_pool *p)
+{
+    struct kept *block = p->priv.first;
+    if (block == NULL)
+        return mem_resize(NULL, BUF_BLOCK_BYTES);
+    mem_unpoison(block, BUF_BLOCK_BYTES);
+    p->priv.first = block->next;
+    p->priv.count--;
+    return (char *)block;
+}
+
+static void keep_block(struct buf_pool *p, void *storage)
+{
+    struct kept *block = storage;
+    block->next = p->priv.first;
+    p->priv.first = block;
+    p->priv.count++;
+    mem_poison(block + 1, BUF_BLOCK_BYTES - sizeof(*block));
+}
+
+void buf_pool_fini(struct buf_pool *p)
+{
+    while (p->priv.count > 0)
+        mem_free(take_block(p));
+}
+
+/* Not zeroed: it is written before it is read. */
+static char *new_storage(const struct buf *b, size_t room)
+{
+    bool is_block = b->priv.pool != NULL && room == BUF_BLOCK_BYTES;
+    return is_block ? take_block(b->priv.pool) : mem_resize(NULL, room);
+}
+
+static void drop_storage(struct buf *b)
+{
+    struct buf_pool *p = b->priv.pool;
+    if (p != NULL && b->priv.room == BUF_BLOCK_BYTES && p->priv.count < BUF_BLOCKS_KEPT_MAX)
+        keep_block(p, b->priv.base);
+    else
+        mem_free(b->priv.base);
+    b->priv.base = NULL;
+    b->priv.room = 0;
+}
+
+/* ---- the queue ---- */
+
 void buf_init(struct buf *b, size_t max_bytes)
 {
-    *b = (struct buf){.priv = {.max_bytes = max_bytes}};
+    buf_init_pooled(b, max_bytes, NULL);
+}
+
+void buf_init_pooled(struct buf *b, size_t max_bytes, struct buf_pool *pool)
+{
+    *b = (struct buf){.priv = {.pool = pool, .max_bytes = max_bytes}};
 }
 
 void buf_fini(struct buf *b)
 {
-    mem_free(b->priv.base);
-    buf_init(b, b->priv.max_bytes);
+    buf_clear(b);
+    drop_storage(b);
 }
 
 size_t buf_room(const struct buf *b)
@@ -40,10 +99,18 @@ void buf_release(struct buf *b)
 {
     if (buf_len(b) > 0)
         return;
-    mem_free(b->priv.base);
-    b->priv.base = NULL;
-    b->priv.room = 0;
+    drop_storage(b);
     buf_clear(b);
+}
+
+static size_t bigger_room(const struct buf *b, size_t want)
+{
+    size_t room = b->priv.room;
+    if (room == 0)
+        room = b->priv.pool != NULL ? BUF_BLOCK_BYTES : FIRST_ROOM_BYTES;
+    while (room < want)
+        room *= 2;
+    return room < b->priv.max_bytes ? room : b->priv.max_bytes;
 }
 
 /* Makes `want` bytes free at the tail: first by moving the content to the front, then by
@@ -58,17 +125,13 @@ static struct err make_room(struct buf *b, size_t want)
     if (b->priv.room - len >= want && b->priv.head >= len) {
         memcpy(b->priv.base, b->priv.base + b->priv.head, len);
     } else {
-        size_t room = b->priv.room > 0 ? b->priv.room : FIRST_ROOM_BYTES;
-        while (room < len + want)
-            room *= 2;
-        if (room > b->priv.max_bytes)
-            room = b->priv.max_bytes;
-        char *base = mem_alloc(room, 1);
+        size_t room = bigger_room(b, len + want);
+        char *base = new_storage(b, room);
         if (base == NULL)
             return fail(ERR_MEMORY, 0);
         if (len > 0)
             memcpy(base, b->priv.base + b->priv.head, len);
-        mem_free(b->priv.base);
+        drop_storage(b);
         b->priv.base = base;
         b->priv.room = room;
     }

@@ -4,7 +4,9 @@
  *          view. Being full is an answer (ERR_LIMIT), which is how back-pressure travels.
  * Thread:  the owner's.
  * Owns:    its storage; buf_fini frees it.  An empty, released buffer owns no heap memory.
- * Limits:  max_bytes given at init; storage grows by doubling and never beyond it.
+ *          Buffers of one pool leave their storage to each other.
+ * Limits:  max_bytes given at init; storage grows by doubling and never beyond it. A pool keeps
+ *          BUF_BLOCKS_KEPT_MAX blocks of BUF_BLOCK_BYTES.
  * Fails:   ERR_LIMIT when max_bytes would be passed, ERR_MEMORY; nothing is appended then. */
 #pragma once
 
@@ -12,8 +14,17 @@
 
 #include <stdarg.h>
 
+/* Zeroed: empty. */
+struct buf_pool {
+    struct {
+        void *first;
+        size_t count;
+    } priv;
+};
+
 struct buf {
     struct {
+        struct buf_pool *pool; /* NULL: storage comes from the heap */
         char *base;
         size_t head;
         size_t tail;
@@ -23,7 +34,12 @@ struct buf {
 };
 
 void buf_init(struct buf *b, size_t max_bytes);
+/* Storage comes from the pool, and goes back, while a block is enough. */
+void buf_init_pooled(struct buf *b, size_t max_bytes, struct buf_pool *pool);
 void buf_fini(struct buf *b);
+
+/* Frees what is kept. */
+void buf_pool_fini(struct buf_pool *p);
 
 static inline size_t buf_len(const struct buf *b)
 {

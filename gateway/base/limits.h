@@ -8,7 +8,9 @@
 #define MIB (1024ull * KIB)
 
 /* base */
-#define METRICS_THREADS_MAX 64 /* threads with a counter block of their own */
+#define BUF_BLOCK_BYTES     4096 /* first storage of a pooled buffer: a head and a small body */
+#define BUF_BLOCKS_KEPT_MAX 128  /* per worker, for the next buffers: 512 KiB */
+#define METRICS_THREADS_MAX 64   /* threads with a counter block of their own */
 #define LOG_LINE_MAX_BYTES                                                                     \
     8192                    /* a line stays below what journald splits, with room for a URL */
 #define LOG_BURST_EVENTS 32 /* event names remembered per thread by the repeat filter */
@@ -43,6 +45,7 @@
 #define CONNECTION_OPTIONS_MAX   32          /* options of Connection; each meets each field */
 #define INTERIM_MAX              16          /* 1xx answers before the final one */
 #define EXCHANGE_ARENA_BYTES     (8 * KIB)   /* first block: an ordinary request fits */
+#define EXCHANGE_ARENAS_KEPT_MAX 128         /* per worker, for the next exchanges: 1 MiB */
 #define EXCHANGE_ARENA_MAX_BYTES (512 * KIB) /* heads of both sides and what is made of them */
 #define EARLY_BODY_MAX_BYTES     (128 * KIB) /* request body read before its target is up */
 #define RELAY_HIGH_BYTES                                                                       \

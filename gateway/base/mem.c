@@ -1,5 +1,6 @@
 #include "gateway/base/mem.h"
 
+#include <sanitizer/asan_interface.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -49,6 +50,20 @@ char *mem_dup(const char *p, size_t len)
 void mem_free(void *p)
 {
     free(p);
+}
+
+void mem_poison(void *p, size_t len)
+{
+    (void)p;
+    (void)len;
+    ASAN_POISON_MEMORY_REGION(p, len);
+}
+
+void mem_unpoison(void *p, size_t len)
+{
+    (void)p;
+    (void)len;
+    ASAN_UNPOISON_MEMORY_REGION(p, len);
 }
 
 void mem_fault_arm(unsigned nth)

@@ -23,6 +23,11 @@ char *mem_dup(const char *p, size_t len) __attribute__((malloc, warn_unused_resu
 
 void mem_free(void *p);
 
+/* Memory of ours that nobody may touch for now: sanitized builds watch over it, others do
+ * nothing. */
+void mem_poison(void *p, size_t len);
+void mem_unpoison(void *p, size_t len);
+
 /* For tests: the nth allocation from now on fails, once; 0 disarms. */
 void mem_fault_arm(unsigned nth);
 

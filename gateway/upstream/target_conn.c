@@ -13,6 +13,7 @@
 #include "gateway/base/metrics.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <sys/un.h>
@@ -37,8 +38,8 @@ struct target_conn {
     uint64_t give_up_ms;        /* end of the connect limit */
     struct deferred reaper;     /* frees, or reports a failure found while being made */
     struct err last_error;      /* of the address tried last */
-    struct list_node pool_node; /* CONN_IDLE: in a pool slot, hottest first */
-    struct pool_slot *slot;
+    struct pool_slot *slot;     /* where it rests between exchanges */
+    struct list_node pool_node; /* CONN_IDLE: in the slot */
 };
 
 /* ---- notes ---- */
@@ -52,29 +53,27 @@ void target_note_failure(const struct target *target, struct err e)
     atomic_fetch_add_explicit(&live->failures, 1, memory_order_relaxed);
 }
 
-void target_note_answer(const struct target *target)
+void target_note_answer(const struct target *target, int64_t now_at)
 {
-    atomic_store_explicit(&target->live->ok_at, clock_now_at(), memory_order_relaxed);
+    atomic_store_explicit(&target->live->ok_at, now_at, memory_order_relaxed);
     atomic_fetch_add_explicit(&target->live->requests, 1, memory_order_relaxed);
 }
 
 /* ---- the pool ---- */
 
+/* Lives as long as a connection of its key does, so that edited routes leave nothing behind. */
 struct pool_slot {
-    struct list conns; /* hottest first */
-    size_t count;
+    struct pool_key {
+        const struct target_live *live;
+        uint64_t revision;
+    } key;
+    struct list idle; /* hottest first */
+    size_t idle_count;
+    size_t conn_count; /* with the busy ones */
 };
 
 struct target_pool {
-    struct worker *worker;
     struct map *slots; /* of struct pool_slot, by pool_key */
-};
-
-/* Connections are interchangeable within one revision of a route and one target: an edit of
- * the route may have changed whom we trust. */
-struct pool_key {
-    const struct target_live *live;
-    uint64_t revision;
 };
 
 static struct str key_view(const struct pool_key *key)
@@ -82,12 +81,14 @@ static struct str key_view(const struct pool_key *key)
     return str_make(key, sizeof(*key));
 }
 
+/* Connections are interchangeable within one revision of a route and one target: an edit of
+ * the route may have changed whom we trust. */
 static struct pool_key key_of(const struct route *route, const struct target *target)
 {
     return (struct pool_key){.live = target->live, .revision = route->object.revision};
 }
 
-struct err target_pool_new(struct worker *w, struct target_pool **ret_pool)
+struct err target_pool_new(struct target_pool **ret_pool)
 {
     struct target_pool *p = mem_new(struct target_pool);
     struct map *slots = p == NULL ? NULL : map_new();
@@ -95,26 +96,47 @@ struct err target_pool_new(struct worker *w, struct target_pool **ret_pool)
         mem_free(p);
         return fail(ERR_MEMORY, 0);
     }
-    *p = (struct target_pool){.worker = w, .slots = slots};
+    p->slots = slots;
     *ret_pool = p;
     return OK;
 }
 
-/* An empty slot goes, so that edited routes leave nothing behind. */
-static void drop_slot_if_empty(struct target_pool *p, struct target_conn *c)
+static struct pool_slot *make_slot(struct target_pool *p, const struct pool_key *key)
 {
-    if (c->slot->count > 0)
-        return;
-    struct pool_key key = key_of(c->route, c->target);
-    mem_free(map_take(p->slots, key_view(&key)));
+    struct pool_slot *slot = mem_new(struct pool_slot);
+    if (slot == NULL || failed(map_put(p->slots, key_view(key), slot, NULL))) {
+        mem_free(slot);
+        return NULL;
+    }
+    slot->key = *key;
+    list_init(&slot->idle);
+    return slot;
 }
 
-static void leave_pool(struct target_conn *c)
+/* False: out of memory. */
+static bool join_slot(struct target_pool *p, struct target_conn *c)
+{
+    struct pool_key key = key_of(c->route, c->target);
+    c->slot = map_find(p->slots, key_view(&key));
+    if (c->slot == NULL)
+        c->slot = make_slot(p, &key);
+    if (c->slot == NULL)
+        return false;
+    c->slot->conn_count++;
+    return true;
+}
+
+static void leave_slot(struct target_pool *p, struct target_conn *c)
+{
+    struct pool_slot *slot = TAKE(c->slot);
+    if (--slot->conn_count == 0)
+        mem_free(map_take(p->slots, key_view(&slot->key)));
+}
+
+static void stop_resting(struct target_conn *c)
 {
     list_remove(&c->pool_node);
-    c->slot->count--;
-    drop_slot_if_empty(c->worker->pool, c);
-    c->slot = NULL;
+    c->slot->idle_count--;
 }
 
 static struct target_conn *take_idle(struct target_pool *p, const struct route *route,
@@ -122,33 +144,20 @@ static struct target_conn *take_idle(struct target_pool *p, const struct route *
 {
     struct pool_key key = key_of(route, target);
     const struct pool_slot *slot = map_find(p->slots, key_view(&key));
-    if (slot == NULL)
+    if (slot == NULL || list_is_empty(&slot->idle))
         return NULL;
     struct target_conn *c =
-        container_of(list_first(&slot->conns), struct target_conn, pool_node);
-    leave_pool(c);
+        container_of(list_first(&slot->idle), struct target_conn, pool_node);
+    stop_resting(c);
     return c;
 }
 
-static bool put_idle(struct target_pool *p, struct target_conn *c)
+static bool put_idle(struct target_conn *c)
 {
-    struct pool_key key = key_of(c->route, c->target);
-    struct pool_slot *slot = map_find(p->slots, key_view(&key));
-    if (slot == NULL) {
-        slot = mem_new(struct pool_slot);
-        if (slot == NULL)
-            return false;
-        list_init(&slot->conns);
-        if (failed(map_put(p->slots, key_view(&key), slot, NULL))) {
-            mem_free(slot);
-            return false;
-        }
-    }
-    if (slot->count >= POOL_IDLE_MAX)
+    if (c->slot->idle_count >= POOL_IDLE_MAX)
         return false;
-    list_push_front(&slot->conns, &c->pool_node);
-    slot->count++;
-    c->slot = slot;
+    list_push_front(&c->slot->idle, &c->pool_node);
+    c->slot->idle_count++;
     return true;
 }
 
@@ -166,7 +175,8 @@ static void close_conn(struct target_conn *c)
     if (c->state == CONN_DEAD)
         return;
     if (c->state == CONN_IDLE)
-        leave_pool(c);
+        stop_resting(c);
+    leave_slot(c->worker->pool, c);
     c->state = CONN_DEAD;
     c->user = NULL;
     resolver_cancel(&c->waiter);
@@ -244,6 +254,7 @@ static struct err open_link(struct target_conn *c, int fd, bool is_connecting)
     }
     TRY(link_open(&c->link, &(struct link_options){.loop = c->worker->loop,
                                                    .scratch = &c->worker->scratch,
+                                                   .bufs = &c->worker->bufs,
                                                    .events = &link_events,
                                                    .fd = fd,
                                                    .ssl = ssl,
@@ -455,8 +466,13 @@ static struct target_conn *new_conn(struct worker *w, const struct route *route,
     if (c == NULL)
         return NULL;
     c->worker = w;
-    c->route = route_ref(route);
+    c->route = route;
     c->target = target;
+    if (!join_slot(w->pool, c)) {
+        mem_free(c);
+        return NULL;
+    }
+    (void)route_ref(route);
     c->waiter.on_resolved = on_resolved;
     c->last_error = fail(ERR_TARGET_CONNECT, EADDRNOTAVAIL);
     atomic_fetch_add_explicit(&target->live->connections, 1, memory_order_relaxed);
@@ -539,7 +555,7 @@ void target_conn_release(struct target_conn *c)
                     !c->worker->is_draining;
     c->user = NULL;
     c->exchange_count++;
-    if (!is_clean || !put_idle(c->worker->pool, c)) {
+    if (!is_clean || !put_idle(c)) {
         close_conn(c);
         return;
     }
@@ -557,7 +573,8 @@ void target_pool_free(struct target_pool *p)
     void *value;
     for (size_t at = 0; map_next(p->slots, &at, &key, &value); at = 0) {
         struct pool_slot *slot = value;
-        close_conn(container_of(list_first(&slot->conns), struct target_conn, pool_node));
+        assert(!list_is_empty(&slot->idle)); /* no exchange is left */
+        close_conn(container_of(list_first(&slot->idle), struct target_conn, pool_node));
     }
     map_free(p->slots);
     mem_free(p);

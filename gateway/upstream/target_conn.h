@@ -61,13 +61,13 @@ void target_conn_abandon(struct target_conn *c);
 
 /* Notes a failure in the target's live cell. */
 void target_note_failure(const struct target *target, struct err e);
-void target_note_answer(const struct target *target);
+void target_note_answer(const struct target *target, int64_t now_at);
 
 /* ---- idle connections ---- */
 
 struct target_pool;
 
-struct err target_pool_new(struct worker *w, struct target_pool **ret_pool);
+struct err target_pool_new(struct target_pool **ret_pool);
 
-/* Closes all. */
+/* Closes all; no connection is in use any more. */
 void target_pool_free(struct target_pool *p);

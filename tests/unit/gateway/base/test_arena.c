@@ -97,6 +97,20 @@ static void copies_are_terminated_and_apart(void **state)
     arena_free(a);
 }
 
+static void joined_parts_stand_behind_each_other(void **state)
+{
+    (void)state;
+    struct arena *a = arena_new(16, 64);
+    const struct str parts[] = {STR_LIT("one"), STR_LIT(""), {.p = NULL}, STR_LIT("=1")};
+    struct str joined = arena_join(a, parts, ARRAY_LEN(parts));
+    assert_str(joined, "one=1");
+    assert_int_equal(joined.p[joined.len], '\0');
+    assert_str(arena_join(a, parts, 0), "");
+    const struct str much[] = {{.p = names, .len = 60}};
+    assert_null(arena_join(a, much, 1).p);
+    arena_free(a);
+}
+
 static void disposers_run_once_and_the_last_one_first(void **state)
 {
     (void)state;
@@ -137,6 +151,27 @@ static void a_reset_gives_the_room_back(void **state)
     arena_free(NULL);
 }
 
+/* What is kept comes back empty; what is too much goes. */
+static void a_pool_hands_arenas_on(void **state)
+{
+    (void)state;
+    struct arena_pool pool = {.first_bytes = 16, .max_bytes = 1024, .max_count = 1};
+    struct arena *a = arena_pool_take(&pool);
+    struct arena *b = arena_pool_take(&pool);
+    order_len = 0;
+    assert_true(arena_on_reset(a, note, &names[0]));
+    assert_non_null(arena_alloc(a, 1, 100));
+    arena_pool_put(&pool, a);
+    assert_int_equal(order_len, 1);
+    arena_pool_put(&pool, b);
+    assert_int_equal(pool.count, 1);
+    assert_ptr_equal(arena_pool_take(&pool), a);
+    assert_int_equal(arena_used(a), 0);
+    arena_pool_put(&pool, a);
+    arena_pool_fini(&pool);
+    assert_int_equal(pool.count, 0);
+}
+
 static void each_failing_allocation_is_answered(void **state)
 {
     (void)state;
@@ -158,9 +193,11 @@ int main(void)
         cmocka_unit_test(the_ceiling_holds),
         cmocka_unit_test(a_refusal_leaves_the_arena_usable),
         cmocka_unit_test(copies_are_terminated_and_apart),
+        cmocka_unit_test(joined_parts_stand_behind_each_other),
         cmocka_unit_test(disposers_run_once_and_the_last_one_first),
         cmocka_unit_test(a_disposer_without_room_is_refused_and_not_called),
         cmocka_unit_test(a_reset_gives_the_room_back),
+        cmocka_unit_test(a_pool_hands_arenas_on),
         cmocka_unit_test(each_failing_allocation_is_answered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

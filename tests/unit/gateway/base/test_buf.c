@@ -1,6 +1,7 @@
 #include "tests/support/asserts.h"
 
 #include "gateway/base/buf.h"
+#include "gateway/base/limits.h"
 #include "gateway/base/rand.h"
 
 static struct buf b;
@@ -143,6 +144,30 @@ static void many_small_steps_keep_the_bytes(void **state)
     }
 }
 
+static void buffers_of_a_pool_leave_their_storage_to_each_other(void **state)
+{
+    static const char large[BUF_BLOCK_BYTES + 1];
+    struct buf_pool pool = {0};
+    struct buf second;
+    (void)state;
+    buf_init_pooled(&b, 2 * sizeof(large), &pool);
+    buf_init_pooled(&second, 2 * sizeof(large), &pool);
+    assert_ok(buf_append(&b, STR("first")));
+    const char *storage = buf_view(&b).p;
+    buf_consume(&b, 5);
+    buf_release(&b);
+    assert_ok(buf_append(&second, STR("second")));
+    assert_ptr_equal(buf_view(&second).p, storage);
+    /* One that needs more than a block leaves it, and its own goes back to the heap. */
+    assert_ok(buf_append(&second, str_make(large, sizeof(large))));
+    assert_int_equal(buf_len(&second), 6 + sizeof(large));
+    assert_ok(buf_append(&b, STR("third")));
+    assert_ptr_equal(buf_view(&b).p, storage);
+    buf_fini(&second);
+    buf_fini(&b);
+    buf_pool_fini(&pool);
+}
+
 static void without_memory_nothing_changes(void **state)
 {
     (void)state;
@@ -169,6 +194,7 @@ int main(void)
         cmocka_unit_test_teardown(reserved_room_is_not_content_until_committed, tear_down),
         cmocka_unit_test_teardown(an_empty_released_buffer_starts_again, tear_down),
         cmocka_unit_test_teardown(many_small_steps_keep_the_bytes, tear_down),
+        cmocka_unit_test(buffers_of_a_pool_leave_their_storage_to_each_other),
         cmocka_unit_test_teardown(without_memory_nothing_changes, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,7 +52,7 @@ static int set_up(void **state)
     assert_ok(scratch_init(&w.scratch));
     assert_ok(tls_client_new(&w.tls_client));
     assert_ok(resolver_new(w.loop, &w.resolver));
-    assert_ok(target_pool_new(&w, &w.pool));
+    assert_ok(target_pool_new(&w.pool));
     return a == NULL;
 }
 
@@ -64,6 +64,7 @@ static int tear_down(void **state)
     resolver_free(w.resolver);
     tls_client_free(w.tls_client);
     scratch_fini(&w.scratch);
+    buf_pool_fini(&w.bufs);
     loop_free(w.loop);
     arena_free(a);
     return 0;
@@ -895,7 +896,7 @@ static void answers_are_noted(void **state)
     const struct route *r = use_route("http://127.0.0.1:1", "");
     struct target_live *live = target_of(r)->live;
     uint64_t requests = atomic_load(&live->requests);
-    target_note_answer(target_of(r));
+    target_note_answer(target_of(r), clock_now_at());
     assert_int_equal(atomic_load(&live->requests), requests + 1);
     assert_int_equal(atomic_load(&live->ok_at), clock_now_at());
     route_unref(r);
