@@ -11,6 +11,7 @@
 #include "gateway/base/mem.h"
 
 #include <pthread.h>
+#include <stdio.h>
 
 /* ---- snapshots ---- */
 
@@ -198,6 +199,9 @@ static struct err make_parts(struct worker *w)
 static void *run(void *arg)
 {
     struct worker *w = arg;
+    char name[16]; /* as top -H shows it */
+    (void)snprintf(name, sizeof(name), "worker %u", w->options.index);
+    (void)pthread_setname_np(pthread_self(), name);
     loop_run(w->loop);
     return NULL;
 }

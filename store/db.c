@@ -6,7 +6,12 @@
 #include <sqlite3.h>
 #include <stdio.h>
 
-enum { DB_BUSY_MS = 5000, STATEMENTS_MAX = 64, CHECKPOINT_PAGES = 1000 };
+enum {
+    DB_BUSY_MS = 5000,
+    STATEMENTS_MAX = 64,
+    CHECKPOINT_PAGES = 1000,
+    TRUNCATE_PAGES = 4096, /* a log of 16 MiB, as journal_size_limit has it */
+};
 
 struct statement {
     const char *sql; /* compared by address */
@@ -60,7 +65,11 @@ void db_checkpoint(struct db *db)
 {
     if (db->log_pages < CHECKPOINT_PAGES)
         return;
-    (void)sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    /* After an import the log is shortened here and now: otherwise the next commit would do it,
+     * and one small edit take tens of milliseconds. */
+    int mode =
+        db->log_pages < TRUNCATE_PAGES ? SQLITE_CHECKPOINT_PASSIVE : SQLITE_CHECKPOINT_TRUNCATE;
+    (void)sqlite3_wal_checkpoint_v2(db->handle, NULL, mode, NULL, NULL);
     db->log_pages = 0;
 }
 

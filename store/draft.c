@@ -165,6 +165,11 @@ const struct snapshot *snapshot_ref(const struct snapshot *s)
     return s;
 }
 
+bool snapshot_is_sole(const struct snapshot *s)
+{
+    return counted_is_sole(&s->refs);
+}
+
 void snapshot_unref(const struct snapshot *s)
 {
     if (s == NULL || !counted_unref(&s->refs))

@@ -26,6 +26,10 @@ struct publisher {
     struct {
         const struct snapshot *current;
         struct list subscriptions;
+        struct {
+            const struct snapshot **items;
+            size_t count;
+        } retired; /* former ones: freed here, when nobody else holds them */
     } locked;
 };
 
@@ -66,6 +70,9 @@ void publisher_free(struct publisher *p)
     struct list_node *n;
     while ((n = list_pop_front(&p->locked.subscriptions)) != NULL)
         free_subscription(container_of(n, struct subscription, link));
+    while (p->locked.retired.count > 0)
+        snapshot_unref(p->locked.retired.items[--p->locked.retired.count]);
+    mem_free(p->locked.retired.items);
     snapshot_unref(p->locked.current);
     (void)pthread_mutex_destroy(&p->mutex);
     (void)close(p->taken_fd);
@@ -80,6 +87,48 @@ const struct snapshot *publisher_current(struct publisher *p)
         (void)snapshot_ref(s);
     (void)pthread_mutex_unlock(&p->mutex);
     return s;
+}
+
+/* ---- former snapshots ---- */
+
+/* A worker that let go of the last reference would free what an edit, or an import of 100,000
+ * routes, has replaced, while its clients wait, and contend for the allocator's lock. So former
+ * snapshots are kept until only we hold them. Under the mutex; returns what the caller has to
+ * release, NULL mostly. */
+static const struct snapshot *retire(struct publisher *p, const struct snapshot *old)
+{
+    if (old == NULL)
+        return NULL;
+    size_t room = p->locked.retired.count + 1;
+    const struct snapshot **items =
+        mem_resize(p->locked.retired.items, room * sizeof(const struct snapshot *));
+    if (items == NULL)
+        return old;
+    items[p->locked.retired.count++] = old;
+    p->locked.retired.items = items;
+    return NULL;
+}
+
+static const struct snapshot *take_unused(struct publisher *p)
+{
+    const struct snapshot *unused = NULL;
+    (void)pthread_mutex_lock(&p->mutex);
+    const struct snapshot **items = p->locked.retired.items;
+    for (size_t i = 0; i < p->locked.retired.count && unused == NULL; i++) {
+        if (!snapshot_is_sole(items[i]))
+            continue;
+        unused = items[i];
+        items[i] = items[--p->locked.retired.count];
+    }
+    (void)pthread_mutex_unlock(&p->mutex);
+    return unused;
+}
+
+void publisher_sweep(struct publisher *p)
+{
+    const struct snapshot *unused;
+    while ((unused = take_unused(p)) != NULL)
+        snapshot_unref(unused);
 }
 
 /* ---- subscribers ---- */
@@ -141,6 +190,7 @@ static void hand_out(struct publisher *p, const struct snapshot *s)
     const struct list *all = &p->locked.subscriptions;
     for (struct list_node *n = list_first(all); n != NULL; n = list_after(all, n))
         deliver(container_of(n, struct subscription, link), s);
+    old = retire(p, old);
     (void)pthread_mutex_unlock(&p->mutex);
     snapshot_unref(old);
 }
@@ -174,8 +224,10 @@ struct err publisher_publish(struct publisher *p, const struct snapshot *s)
     hand_out(p, s);
     for (;;) {
         int laggards = count_laggards(p, generation);
-        if (laggards == 0)
+        if (laggards == 0) {
+            publisher_sweep(p);
             return OK;
+        }
         uint64_t now_ms = clock_mono_ms();
         if (now_ms >= deadline_ms)
             return fail(ERR_AGAIN, laggards);

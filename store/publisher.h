@@ -6,7 +6,9 @@
  * Thread:  publish, subscribe, unsubscribe: control threads, one mutex inside.
  *          subscription_take and subscription_acknowledge: the subscriber's own thread; they
  *          take no lock and never block.
- * Owns:    one reference on the current snapshot and one per full mailbox.
+ * Owns:    one reference on the current snapshot, one per full mailbox, and one per former
+ *          snapshot that is still in use: so the last reference goes, and the memory with it,
+ *          on a control thread and never on a worker.
  * Limits:  publisher_publish waits PUBLISH_WAIT_MS at most.
  * Fails:   publish: ERR_AGAIN if a subscriber did not acknowledge in time (the snapshot is
  *          published all the same; detail: how many lag). */
@@ -36,6 +38,10 @@ const struct snapshot *subscription_take(struct subscription *s);
 
 /* What was taken last now serves all new work of this subscriber. */
 void subscription_acknowledge(struct subscription *s, const struct snapshot *taken);
+
+/* Frees former snapshots that nobody uses any more. Each publication does so at its end; what
+ * an exchange held then goes with the next one, or here. */
+void publisher_sweep(struct publisher *p);
 
 /* Takes over the caller's reference. */
 struct err publisher_publish(struct publisher *p, const struct snapshot *s);

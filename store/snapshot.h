@@ -19,6 +19,9 @@ const struct snapshot *snapshot_ref(const struct snapshot *s);
 void snapshot_unref(const struct snapshot *s);
 AUTO_DEFINE(snapshot_unref, const struct snapshot *)
 
+/* True if nobody holds a reference but the caller. */
+bool snapshot_is_sole(const struct snapshot *s);
+
 /* Grows by one with each published change; 1 is what was found at start-up. */
 uint64_t snapshot_generation(const struct snapshot *s);
 

@@ -185,6 +185,7 @@ struct publisher *store_publisher(struct store *s)
 
 const struct snapshot *store_snapshot(struct store *s)
 {
+    publisher_sweep(s->publisher); /* what exchanges have let go since the last change */
     return publisher_current(s->publisher);
 }
 

@@ -105,6 +105,25 @@ static void an_untaken_snapshot_is_released(void **state)
     (void)close(wake_fd);
 }
 
+/* A subscriber never frees a snapshot, whenever it lets go of it. */
+static void what_a_subscriber_lets_go_is_freed_by_control(void **state)
+{
+    struct fixture *f = *state;
+    struct subscription *s;
+    int wake_fd = eventfd(0, EFD_NONBLOCK);
+    assert_false(failed(publisher_subscribe(f->publisher, wake_fd, false, &s)));
+    assert_false(failed(publish_next(f)));
+    const struct snapshot *taken = subscription_take(s);
+    assert_false(failed(publish_next(f)));
+    assert_false(snapshot_is_sole(taken)); /* ours, and the publisher's */
+    publisher_sweep(f->publisher);
+    assert_false(snapshot_is_sole(taken)); /* in use, so it was kept */
+    snapshot_unref(taken);                 /* the last user, and not the last reference */
+    publisher_sweep(f->publisher);         /* frees it; the leak check looks on */
+    publisher_unsubscribe(f->publisher, s);
+    (void)close(wake_fd);
+}
+
 /* ---- with threads ---- */
 
 struct worker {
@@ -256,6 +275,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(who_comes_late_finds_the_current_one, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(an_untaken_snapshot_is_released, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_a_subscriber_lets_go_is_freed_by_control, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_publication_returns_when_all_serve_it, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(who_leaves_is_not_waited_for, set_up, tear_down),
