@@ -163,7 +163,7 @@ class Nginx:
 def compile_helper(name, directory, *libraries):
     """Build one of the small C programs beside this file; give its path."""
     out = Path(directory) / name
-    subprocess.run(["cc", "-O2", "-o", str(out), str(HERE / f"{name}.c"), *libraries], check=True)
+    subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-o", str(out), str(HERE / f"{name}.c"), *libraries], check=True)
     return out
 
 

@@ -4,10 +4,8 @@
  *
  * Sends RATE requests per second on kept-alive connections to 127.0.0.1, one each in turn, at
  * times that were fixed before: an answer that keeps later requests waiting counts for each of
- * them (no coordinated omission). Prints a line per beat: microseconds of the monotonic clock at
- * which it was due, and from then to the last byte of its answer. */
-#define _GNU_SOURCE
-
+ * them (no coordinated omission). Prints a line per beat: microseconds of the monotonic clock
+ * at which it was due, and from then to the last byte of its answer. */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -34,6 +32,11 @@ static int64_t now_us(void)
     struct timespec t;
     (void)clock_gettime(CLOCK_MONOTONIC, &t);
     return t.tv_sec * 1000000LL + t.tv_nsec / 1000;
+}
+
+static long number(const char *text)
+{
+    return strtol(text, NULL, 10);
 }
 
 static void die(const char *what)
@@ -106,14 +109,14 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "usage: pulse PORT HOST SECONDS RATE CONNECTIONS\n");
         return 2;
     }
-    int count = atoi(argv[5]);
-    int64_t gap_us = 1000000 / atoi(argv[4]), beats = atoll(argv[3]) * atoll(argv[4]);
+    int count = (int)number(argv[5]);
+    int64_t gap_us = 1000000 / number(argv[4]), beats = number(argv[3]) * number(argv[4]);
     char request[512];
     int len = snprintf(request, sizeof(request), "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", argv[2]);
     if (count < 1 || count > CONNECTIONS_MAX || len >= (int)sizeof(request))
         return 2;
     for (int i = 0; i < count; i++) {
-        all[i].fd = connect_to(atoi(argv[1]));
+        all[i].fd = connect_to((int)number(argv[1]));
         all[i].bytes = all[i].left = measure(all[i].fd, request, (size_t)len);
         fds[i] = (struct pollfd){.fd = all[i].fd, .events = POLLIN};
     }
