@@ -363,6 +363,8 @@ static struct err start(struct conn *c, int fd)
     struct codec_options o = {.events = &codec_events,
                               .arg = c,
                               .out = &c->link.out,
+                              .pass = link_pass,
+                              .pass_arg = &c->link,
                               .max_head_bytes =
                                   snapshot_settings(w->snapshot)->max_header_bytes};
     struct err e = h1_codec_new_server(&o, &c->link.codec);

@@ -236,6 +236,7 @@ static void on_read_on(struct deferred *d)
 static void give_up_output(struct link *l, struct err e)
 {
     l->priv.is_output_over = true;
+    l->priv.pass_error = OK;
     buf_clear(&l->out);
     if (can_read_socket(l))
         link_read_soon(l);
@@ -243,15 +244,35 @@ static void give_up_output(struct link *l, struct err e)
         report(l, e);
 }
 
+size_t link_pass(void *link, struct str bytes)
+{
+    struct link *l = link;
+    size_t sent = 0;
+    size_t queued = buf_len(&l->out);
+    if (l->priv.state != LINK_OPEN || link_is_closed(l) || l->priv.is_output_over ||
+        failed(l->priv.pass_error) || queued > BODY_PASS_QUEUE_BYTES)
+        return 0;
+    struct err e = transport_write(&l->transport, buf_view(&l->out), bytes, &sent);
+    size_t from_out = sent < queued ? sent : queued;
+    buf_consume(&l->out, from_out);
+    if (sent > 0)
+        l->active_ms = loop_now_ms(l->priv.loop);
+    if (failed(e) && !err_is(e, ERR_AGAIN)) {
+        l->priv.pass_error = e;
+        link_flush_soon(l);
+    }
+    return sent - from_out;
+}
+
 static void flush(struct link *l)
 {
     size_t sent = 0;
-    struct err e = OK;
+    struct err e = l->priv.pass_error;
     if (l->priv.is_output_over)
         buf_clear(&l->out);
     bool had_bytes = !link_is_flushed(l) && !l->priv.is_output_over;
-    if (had_bytes)
-        e = transport_write(&l->transport, buf_view(&l->out), &sent);
+    if (had_bytes && !failed(e))
+        e = transport_write(&l->transport, buf_view(&l->out), STR_NONE, &sent);
     buf_consume(&l->out, sent);
     if (buf_len(&l->out) == 0)
         buf_release(&l->out);

@@ -51,11 +51,12 @@ struct link {
         struct buf in; /* read, but not yet taken by the codec */
         enum link_state state;
         bool is_paused;
-        bool is_input_over;   /* EOF or an error: nothing more will be read */
-        bool is_output_over;  /* a write failed: what is queued is dropped */
-        bool is_half_closing; /* FIN goes out when the queue is empty */
-        bool is_discarding;   /* input is read and dropped */
-        bool is_feeding;      /* inside the codec: closing must wait */
+        bool is_input_over;    /* EOF or an error: nothing more will be read */
+        bool is_output_over;   /* a write failed: what is queued is dropped */
+        bool is_half_closing;  /* FIN goes out when the queue is empty */
+        bool is_discarding;    /* input is read and dropped */
+        struct err pass_error; /* of link_pass; told by the next flush */
+        bool is_feeding;       /* inside the codec: closing must wait */
         bool must_close;
     } priv;
 };
@@ -93,6 +94,10 @@ static inline size_t link_queued(const struct link *l)
 
 /* True when all that was sent is with the kernel. */
 bool link_is_flushed(const struct link *l);
+
+/* A codec_pass_fn whose arg is the link: sends at once, while nothing but a head waits in out.
+ * What fails is told at the end of this turn. */
+size_t link_pass(void *link, struct str bytes);
 
 /* Something was put into out: it is sent at the end of this turn. */
 void link_flush_soon(struct link *l);

@@ -22,6 +22,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <malloc.h>
 #include <openssl/crypto.h>
 #include <pwd.h>
 #include <signal.h>
@@ -69,6 +70,8 @@ static void prepare_process(void)
      * behind a pipe is not bound by 0, but the kernel skips it at 1. */
     struct rlimit no_core = {.rlim_cur = 1, .rlim_max = 1};
     (void)umask(077);
+    (void)mallopt(M_MMAP_THRESHOLD, HEAP_MAPPED_BYTES);
+    (void)mallopt(M_TRIM_THRESHOLD, HEAP_SPARE_BYTES);
     (void)setrlimit(RLIMIT_CORE, &no_core);
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max;

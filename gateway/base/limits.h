@@ -10,7 +10,11 @@
 /* base */
 #define BUF_BLOCK_BYTES     4096 /* first storage of a pooled buffer: a head and a small body */
 #define BUF_BLOCKS_KEPT_MAX 128  /* per worker, for the next buffers: 512 KiB */
-#define METRICS_THREADS_MAX 64   /* threads with a counter block of their own */
+/* Free memory each thread keeps: given back after each request it would have to be zeroed and
+ * mapped in again for the next one. */
+#define HEAP_SPARE_BYTES    (4 * 1024 * 1024)
+#define HEAP_MAPPED_BYTES   (2 * 1024 * 1024) /* blocks of this size go back at once */
+#define METRICS_THREADS_MAX 64                /* threads with a counter block of their own */
 #define LOG_LINE_MAX_BYTES                                                                     \
     8192                    /* a line stays below what journald splits, with room for a URL */
 #define LOG_BURST_EVENTS 32 /* event names remembered per thread by the repeat filter */
@@ -48,6 +52,9 @@
 #define EXCHANGE_ARENAS_KEPT_MAX 128         /* per worker, for the next exchanges: 1 MiB */
 #define EXCHANGE_ARENA_MAX_BYTES (512 * KIB) /* heads of both sides and what is made of them */
 #define EARLY_BODY_MAX_BYTES     (128 * KIB) /* request body read before its target is up */
+#define BODY_PASS_MIN_BYTES                                                                    \
+    (8 * KIB) /* a piece of a body worth a write of its own instead of a copy */
+#define BODY_PASS_QUEUE_BYTES (16 * KIB) /* ... unless more than a head waits before it */
 #define RELAY_HIGH_BYTES                                                                       \
     (256 * KIB) /* queued towards a slow side: reading of the other stops */
 #define LINK_OUT_MAX_BYTES                                                                     \

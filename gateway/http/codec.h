@@ -46,10 +46,18 @@ struct codec_events {
     struct err (*on_end)(void *arg, uint32_t id, const struct http_fields *trailers);
 };
 
+/* A way past out for large pieces of a body, which saves a copy: sends what is in out and bytes
+ * behind it as far as the connection takes them at once, and returns how many of bytes those
+ * were; the codec puts the rest into out. Called inside codec_send_body; must not call the
+ * codec. */
+typedef size_t codec_pass_fn(void *arg, struct str bytes);
+
 struct codec_options {
     const struct codec_events *events;
     void *arg;
-    struct buf *out;       /* where send_ functions put bytes */
+    struct buf *out;     /* where send_ functions put bytes */
+    codec_pass_fn *pass; /* may be NULL */
+    void *pass_arg;
     size_t max_head_bytes; /* start line and fields */
 };
 

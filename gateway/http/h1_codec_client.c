@@ -68,7 +68,10 @@ static struct err open_exchange(struct codec *c, struct arena *a, uint32_t *ret_
     k->phase = PHASE_HEAD;
     k->scan = (struct h1_scan){0};
     k->interim_count = 0;
-    k->writer = (struct h1_writer){.out = k->options.out, .misfit = ERR_CLIENT_GONE};
+    k->writer = (struct h1_writer){.out = k->options.out,
+                                   .pass = k->options.pass,
+                                   .pass_arg = k->options.pass_arg,
+                                   .misfit = ERR_CLIENT_GONE};
     *ret_id = ++k->id;
     return OK;
 }

@@ -59,7 +59,10 @@ static void begin_exchange(struct server *s, struct arena *a)
     s->request.version = HTTP_1_1;
     s->request.is_head = false;
     s->request.wants_upgrade = false;
-    s->writer = (struct h1_writer){.out = s->options.out, .misfit = ERR_TARGET_RESET};
+    s->writer = (struct h1_writer){.out = s->options.out,
+                                   .pass = s->options.pass,
+                                   .pass_arg = s->options.pass_arg,
+                                   .misfit = ERR_TARGET_RESET};
 }
 
 /* ---- feed ---- */

@@ -4,6 +4,8 @@
 
 #include "gateway/http/http_reply.h"
 
+#include "gateway/base/limits.h"
+
 #include <assert.h>
 
 enum {
@@ -166,17 +168,30 @@ bool h1_writer_is_complete(const struct h1_writer *w)
            (w->state == H1_WRITER_LENGTH && w->left_bytes == 0);
 }
 
+static bool is_passed(const struct h1_writer *w, struct str bytes)
+{
+    return w->pass != NULL && bytes.len >= BODY_PASS_MIN_BYTES;
+}
+
+/* Bytes of a body, as they are. */
+static struct err put_bytes(struct h1_writer *w, struct str bytes)
+{
+    if (is_passed(w, bytes))
+        bytes = str_skip(bytes, w->pass(w->pass_arg, bytes));
+    return buf_append(w->out, bytes);
+}
+
 static struct err write_chunk(struct h1_writer *w, struct str bytes)
 {
     char *begin;
     size_t room;
-    TRY(buf_reserve(w->out, HEX_MAX + CRLF.len + bytes.len + CRLF.len, &begin, &room));
+    size_t kept_bytes = is_passed(w, bytes) ? 0 : bytes.len;
+    TRY(buf_reserve(w->out, HEX_MAX + CRLF.len + kept_bytes + CRLF.len, &begin, &room));
     char *at = put_hex(begin, bytes.len);
     at = put(at, CRLF);
-    at = put(at, bytes);
-    at = put(at, CRLF);
     buf_commit(w->out, (size_t)(at - begin));
-    return OK;
+    TRY(put_bytes(w, bytes));
+    return buf_append(w->out, CRLF);
 }
 
 struct err h1_writer_body(struct h1_writer *w, struct str bytes)
@@ -187,14 +202,14 @@ struct err h1_writer_body(struct h1_writer *w, struct str bytes)
             w->state = H1_WRITER_CUT;
             return fail(w->misfit, 0);
         }
-        TRY(buf_append(w->out, bytes));
+        TRY(put_bytes(w, bytes));
         w->left_bytes -= bytes.len;
         return OK;
     case H1_WRITER_CHUNKED:
         /* An empty chunk would end the body. */
         return bytes.len > 0 ? write_chunk(w, bytes) : OK;
     case H1_WRITER_RAW:
-        return buf_append(w->out, bytes);
+        return put_bytes(w, bytes);
     case H1_WRITER_NOTHING:
         return OK;
     case H1_WRITER_HEAD:

@@ -3,16 +3,20 @@
  * Purpose: heads in canonical form, bodies in the framing their head announced.
  * Thread:  the codec's.
  * Owns:    nothing; the output buffer is the connection's.
- * Fails:   ERR_MEMORY or ERR_LIMIT of the buffer: nothing was written then. A body that does
+ * Fails:   ERR_MEMORY or ERR_LIMIT of the buffer: nothing was written then, but perhaps a part
+ *          of a body. A body that does
  *          not fit its announced length gives the kind the caller says. */
 #pragma once
 
+#include "gateway/http/codec.h"
 #include "gateway/http/h1_head.h"
 
 #include "gateway/base/buf.h"
 
 struct h1_writer {
     struct buf *out;
+    codec_pass_fn *pass; /* NULL: all bytes go into out */
+    void *pass_arg;
     const struct err_kind *misfit; /* a body longer or shorter than announced */
     enum h1_writer_state {
         H1_WRITER_HEAD,   /* nothing yet, or interim answers only */

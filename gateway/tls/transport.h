@@ -6,7 +6,7 @@
  *          write.
  * Thread:  the worker's.
  * Owns:    the descriptor and the SSL object; transport_close gives both back.
- * Limits:  what TLS has made but the socket has not taken: one RELAY_CHUNK_BYTES of records.
+ * Limits:  what TLS has made but the socket has not taken: SEAL_BYTES of records.
  *          An idle transport owns no buffers; reads and writes borrow the worker's scratch
  *          memory.
  * Fails:   ERR_AGAIN: wait for the next readiness; ERR_IO (detail errno, 0: cut without a
@@ -77,8 +77,10 @@ struct err transport_handshake(struct transport *t);
  * One call makes at most one read(2). */
 struct err transport_read(struct transport *t, char *p, size_t len, size_t *ret_len);
 
-/* Takes as much of bytes as fits; ERR_AGAIN with *ret_len set when the socket is full. */
-struct err transport_write(struct transport *t, struct str bytes, size_t *ret_len);
+/* Takes as much as fits, first's bytes and then second's, in one write(2) if they are not too
+ * many; ERR_AGAIN with *ret_len set when the socket is full. */
+struct err transport_write(struct transport *t, struct str first, struct str second,
+                           size_t *ret_len);
 
 /* True when nothing waits inside (all that transport_write took is with the kernel). */
 bool transport_is_flushed(const struct transport *t);

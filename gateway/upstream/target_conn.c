@@ -262,6 +262,8 @@ static struct err open_link(struct target_conn *c, int fd, bool is_connecting)
     return h1_codec_new_client(&(struct codec_options){.events = &codec_events,
                                                        .arg = c,
                                                        .out = &c->link.out,
+                                                       .pass = link_pass,
+                                                       .pass_arg = &c->link,
                                                        .max_head_bytes = HEAD_MAX_BYTES},
                                &c->link.codec);
 }

@@ -326,6 +326,68 @@ static void what_the_codec_leaves_is_offered_again_in_order(void **state)
     assert_string_equal(story, "f");
 }
 
+/* ---- past the queue ---- */
+
+static void passed_bytes_leave_at_once_behind_what_is_queued(void **state)
+{
+    (void)state;
+    open_link(AF_UNIX);
+    conn.active_ms = 0;
+    queue(STR("head "));
+    assert_int_equal(link_pass(&conn, STR("body")), 4);
+    assert_str(hear(), "head body");
+    assert_true(link_is_flushed(&conn));
+    assert_int_equal(conn.active_ms, loop_now_ms(l));
+    turns(2);
+    assert_str(hear(), "(nothing)");
+}
+
+static void what_cannot_be_passed_stays_with_the_caller(void **state)
+{
+    (void)state;
+    static char big[2 * MIB], queued[BODY_PASS_QUEUE_BYTES + 1];
+    size_t got = 0;
+    open_link(AF_UNIX);
+    size_t passed = link_pass(&conn, str_make(big, sizeof(big)));
+    assert_true(passed > 0 && passed < sizeof(big));
+    assert_int_equal(link_pass(&conn, STR("more")), 0); /* the socket is full */
+    queue(STR("more"));
+    for (int i = 0; i < 1000 && got < passed + 4; i++) {
+        struct str part = hear();
+        if (!str_eq(part, STR("(nothing)")))
+            got += part.len;
+        turns(1);
+    }
+    assert_int_equal(got, passed + 4);
+    queue(str_make(queued, sizeof(queued))); /* not past a long queue */
+    assert_int_equal(link_pass(&conn, STR("x")), 0);
+    turns(2);
+    assert_int_equal(hear().len, sizeof(queued));
+}
+
+static void a_failed_pass_is_told_at_the_end_of_the_turn_and_once(void **state)
+{
+    (void)state;
+    open_link(AF_UNIX);
+    turns(1);
+    link_pause(&conn);
+    (void)close(peer);
+    peer = -1;
+    assert_int_equal(link_pass(&conn, STR("nobody there")), 0);
+    assert_int_equal(link_pass(&conn, STR("nobody there")), 0);
+    assert_string_equal(story, "");
+    queue(STR("nobody there"));
+    loop_settle(l);
+    assert_string_equal(story, "e");
+    assert_err(last_error, ERR_IO);
+    assert_int_equal(link_queued(&conn), 0);
+    link_flush_soon(&conn);
+    loop_settle(l);
+    assert_string_equal(story, "e");
+    link_close(&conn);
+    assert_int_equal(link_pass(&conn, STR("nobody there")), 0);
+}
+
 /* ---- ends ---- */
 
 static void a_half_close_waits_for_the_queue(void **state)
@@ -621,7 +683,7 @@ static void over_tls_it_opens_after_the_handshake(void **state)
         if (!failed(e)) {
             /* Behind the last handshake message, in the same packet as far as it fits. */
             size_t len;
-            assert_ok(transport_write(&client, STR("request"), &len));
+            assert_ok(transport_write(&client, STR("request"), STR_NONE, &len));
         }
         assert_int_equal(story[0] == 'o', link_state(&conn) == LINK_OPEN);
         turns(1);
@@ -675,6 +737,9 @@ int main(void)
         WITH_LOOP(a_pause_from_inside_the_codec_holds),
         WITH_LOOP(an_end_is_seen_after_a_pause),
         WITH_LOOP(what_the_codec_leaves_is_offered_again_in_order),
+        WITH_LOOP(passed_bytes_leave_at_once_behind_what_is_queued),
+        WITH_LOOP(what_cannot_be_passed_stays_with_the_caller),
+        WITH_LOOP(a_failed_pass_is_told_at_the_end_of_the_turn_and_once),
         WITH_LOOP(a_half_close_waits_for_the_queue),
         WITH_LOOP(a_half_close_of_an_empty_queue_is_at_once),
         WITH_LOOP(discarded_input_is_read_to_its_end),

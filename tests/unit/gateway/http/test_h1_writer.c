@@ -1,6 +1,7 @@
 #include "gateway/http/h1_writer.h"
 #include "tests/support/unit.h"
 
+#include "gateway/base/limits.h"
 #include "gateway/base/mem.h"
 
 static struct buf out;
@@ -9,7 +10,7 @@ static struct arena *arena;
 static int set_up(void **state)
 {
     (void)state;
-    buf_init(&out, 4096);
+    buf_init(&out, 64 * KIB);
     arena = arena_new(4096, 1 << 20);
     return arena == NULL;
 }
@@ -213,6 +214,64 @@ static void sizes_are_written_in_hexadecimal(void **state)
     buf_fini(&large);
 }
 
+/* ---- the way past the buffer ---- */
+
+static struct {
+    size_t takes; /* of each piece */
+    size_t calls;
+    struct buf sent; /* what was in out, and what was taken */
+} passage;
+
+static size_t pass(void *arg, struct str bytes)
+{
+    assert_ptr_equal(arg, &passage);
+    passage.calls++;
+    assert_false(failed(buf_append(&passage.sent, buf_view(&out))));
+    buf_clear(&out);
+    bytes = str_sub(bytes, 0, passage.takes);
+    assert_false(failed(buf_append(&passage.sent, bytes)));
+    return bytes.len;
+}
+
+/* However much of a piece is taken, the same bytes stand on the wire. */
+static void large_pieces_go_past_the_buffer(void **state)
+{
+    static const struct {
+        enum h1_writer_state state;
+        const char *before, *behind;
+    } cases[] = {{H1_WRITER_LENGTH, "", ""},
+                 {H1_WRITER_RAW, "", ""},
+                 {H1_WRITER_CHUNKED, "2000\r\n", "\r\n"}};
+    static const size_t takes[] = {0, 1, BODY_PASS_MIN_BYTES - 1, BODY_PASS_MIN_BYTES};
+    static char bytes[BODY_PASS_MIN_BYTES];
+    struct buf large;
+    (void)state;
+    memset(bytes, 'b', sizeof(bytes));
+    for (size_t i = 0; i < ARRAY_LEN(cases) * ARRAY_LEN(takes); i++) {
+        struct h1_writer w = writer_in(cases[i / ARRAY_LEN(takes)].state, sizeof(bytes) + 5);
+        w.pass = pass;
+        w.pass_arg = &passage;
+        passage.takes = takes[i % ARRAY_LEN(takes)];
+        passage.calls = 0;
+        buf_init(&passage.sent, 1 << 16);
+        buf_init(&large, 1 << 16);
+        assert_false(failed(buf_append(&out, STR("head"))));
+        assert_false(failed(h1_writer_body(&w, str_make(bytes, sizeof(bytes)))));
+        assert_int_equal(passage.calls, 1);
+        assert_false(failed(buf_append(&passage.sent, buf_view(&out))));
+        assert_false(failed(buf_append(&large, STR("head"))));
+        assert_false(failed(buf_append(&large, str_from(cases[i / ARRAY_LEN(takes)].before))));
+        assert_false(failed(buf_append(&large, str_make(bytes, sizeof(bytes)))));
+        assert_false(failed(buf_append(&large, str_from(cases[i / ARRAY_LEN(takes)].behind))));
+        assert_true(str_eq(buf_view(&passage.sent), buf_view(&large)));
+        buf_clear(&out);
+        assert_false(failed(h1_writer_body(&w, STR("small"))));
+        assert_int_equal(passage.calls, 1);
+        buf_fini(&passage.sent);
+        buf_fini(&large);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +284,7 @@ int main(void)
         cmocka_unit_test(a_message_is_complete_when_all_of_it_was_given),
         cmocka_unit_test(nothing_is_written_by_halves),
         cmocka_unit_test(sizes_are_written_in_hexadecimal),
+        cmocka_unit_test(large_pieces_go_past_the_buffer),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
