@@ -7,6 +7,7 @@
 #include "gateway/exchange_state.h"
 #include "gateway/relay.h"
 #include "gateway/route/responder.h"
+#include "gateway/route/variables.h"
 #include "gateway/upstream/balance.h"
 
 #include "gateway/base/limits.h"
@@ -32,6 +33,7 @@ struct exchange *exchange_new(struct worker *w, struct conn *conn, uint32_t id)
     x->work.on_run = on_work;
     /* A copy: the connection may be gone before the access line is written. */
     x->facts.address = arena_dup(arena, str_from(conn_peer(conn)->text));
+    x->facts.port = conn_peer(conn)->port;
     x->tls = conn_tls_version(conn);
     x->facts.is_https = x->tls != NULL;
     x->start_us = loop_now_us(w->loop);
@@ -136,13 +138,47 @@ static uint16_t https_port(const struct worker *w)
     return 0;
 }
 
+/* What the templates of the route need, if it has any. */
+static struct err gather_variables(struct exchange *x)
+{
+    const struct tls_choice *tls = conn_tls_choice(x->conn);
+    if (x->route->variables == 0)
+        return OK;
+    struct variables_source from = {.route = x->route,
+                                    .request = &x->request,
+                                    .facts = &x->facts,
+                                    .ssl = transport_ssl(&conn_link(x->conn)->transport),
+                                    .sni = tls == NULL ? STR("") : str_from(tls->name)};
+    if ((x->route->variables & 1u << TEMPLATE_REQUEST_ID) != 0)
+        from.request_id = exchange_request_id(x);
+    return variables_gather(x->arena, &from, &x->facts.variables);
+}
+
+/* The route takes the request: to a target, or with an answer of its own. */
+static enum step follow_route(struct exchange *x)
+{
+    struct err e = gather_variables(x);
+    if (!failed(e) && x->request.body == HTTP_BODY_LENGTH &&
+        x->request.body_bytes > x->route->max_body_bytes)
+        e = fail(ERR_BODY_TOO_LARGE, 0);
+    if (failed(e)) {
+        exchange_give_up(x, e);
+        return x->step;
+    }
+    if (x->route->action == ROUTE_PROXY)
+        return STEP_PICK;
+    exchange_answer_route(x);
+    return x->step;
+}
+
 static enum step judge(struct exchange *x)
 {
     const struct snapshot *snap = x->pin->snapshot;
     const struct tls_choice *tls = conn_tls_choice(x->conn);
     x->facts.is_https = tls != NULL;
-    rewrite_client_facts(snapshot_settings(snap), conn_peer(x->conn)->address, &x->request,
-                         &x->facts);
+    client_facts_read(snapshot_settings(snap), conn_peer(x->conn)->address, &x->request,
+                      &x->facts);
+    x->request_id = x->facts.request_id;
     struct request_origin origin = {.is_tls = tls != NULL,
                                     .is_https = x->facts.is_https,
                                     .name = tls == NULL ? STR_NONE : str_from(tls->name),
@@ -166,14 +202,9 @@ static enum step judge(struct exchange *x)
         exchange_give_up(x, v.error);
         return x->step;
     case VERDICT_ROUTE:
-        break;
+        return follow_route(x);
     }
-    if (x->request.body == HTTP_BODY_LENGTH &&
-        x->request.body_bytes > x->route->max_body_bytes) {
-        exchange_give_up(x, fail(ERR_BODY_TOO_LARGE, 0));
-        return x->step;
-    }
-    return STEP_PICK;
+    return x->step;
 }
 
 static enum step pick_target(struct exchange *x)

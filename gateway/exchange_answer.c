@@ -2,6 +2,7 @@
  * phase. */
 #include "gateway/exchange_state.h"
 #include "gateway/http/http_reply.h"
+#include "gateway/route/variables.h"
 
 #include "gateway/base/metrics.h"
 
@@ -15,7 +16,9 @@ struct err exchange_send_answer(struct exchange *x)
     bool is_head_only = str_eq(x->request.method, STR("HEAD"));
     if (x->inbound != FLOW_DONE)
         codec_refuse_reuse(client->codec);
-    TRY(http_fields_add_id(&head->fields, x->arena, HTTP_FIELD_DATE, worker_date(x->worker)));
+    if (http_fields_find(&head->fields, HTTP_FIELD_DATE) == NULL)
+        TRY(http_fields_add_id(&head->fields, x->arena, HTTP_FIELD_DATE,
+                               worker_date(x->worker)));
     TRY(codec_send_head(client->codec, x->id, head, false));
     if (!is_head_only && body.len > 0) {
         TRY(codec_send_body(client->codec, x->id, body));
@@ -59,6 +62,41 @@ void exchange_answer_redirect(struct exchange *x, struct str location)
         exchange_give_up(x, e);
     else
         exchange_answer(x, &head, STR_NONE);
+}
+
+static struct err make_redirect(struct exchange *x, struct http_head *head)
+{
+    const struct route_redirect *r = &x->route->redirect;
+    struct str location;
+    TRY(variables_expand_location(x->arena, &r->location, x->facts.variables, &location));
+    return http_reply_redirect(x->arena, r->status, location, head);
+}
+
+/* RFC 9110 6.4.1: 204 and 304 have no content, and say nothing of any. */
+static struct err make_respond(struct exchange *x, struct http_head *head)
+{
+    const struct route_respond *r = &x->route->respond;
+    bool has_content = r->status != 204 && r->status != 304;
+    *head = (struct http_head){.status = r->status,
+                               .body = has_content ? HTTP_BODY_LENGTH : HTTP_BODY_NONE,
+                               .body_bytes = r->body.len};
+    if (r->body.len == 0)
+        return OK;
+    return http_fields_add_id(&head->fields, x->arena, HTTP_FIELD_CONTENT_TYPE,
+                              r->content_type);
+}
+
+void exchange_answer_route(struct exchange *x)
+{
+    bool is_redirect = x->route->action == ROUTE_REDIRECT;
+    struct http_head head;
+    struct err e = is_redirect ? make_redirect(x, &head) : make_respond(x, &head);
+    if (!failed(e))
+        e = rewrite_answer(x->arena, x->route, x->facts.variables, &head);
+    if (failed(e))
+        exchange_give_up(x, e);
+    else
+        exchange_answer(x, &head, is_redirect ? STR_NONE : x->route->respond.body);
 }
 
 void exchange_give_up(struct exchange *x, struct err e)

@@ -91,6 +91,9 @@ void exchange_answer(struct exchange *x, const struct http_head *head, struct st
 void exchange_answer_challenge(struct exchange *x, struct str body);
 void exchange_answer_redirect(struct exchange *x, struct str location);
 
+/* With the redirect or the fixed answer of the route. */
+void exchange_answer_route(struct exchange *x);
+
 /* Writes the answer that exchange_answer was given. */
 struct err exchange_send_answer(struct exchange *x);
 

@@ -71,7 +71,8 @@ static struct err on_target_head(void *arg, struct http_head *head)
         x->first_byte_us = loop_now_us(x->worker->loop);
         target_note_answer(x->target, loop_now_at(x->worker->loop));
     }
-    struct err e = rewrite_response(x->arena, x->route, worker_date(x->worker), head);
+    struct err e =
+        rewrite_response(x->arena, x->route, x->facts.variables, worker_date(x->worker), head);
     if (failed(e))
         return err_is(e, ERR_HEAD_TOO_LARGE) ? fail(ERR_TARGET_HEAD_TOO_LARGE, 0) : e;
     if (x->worker->is_draining)

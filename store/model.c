@@ -103,6 +103,15 @@ json_t *route_to_json(const struct route *r)
     return TAKE(json);
 }
 
+bool settings_is_trusted_proxy(const struct settings *s, const unsigned char address[16])
+{
+    for (size_t i = 0; i < s->trusted_proxies.count; i++) {
+        if (cidr_has(&s->trusted_cidrs[i], address))
+            return true;
+    }
+    return false;
+}
+
 json_t *settings_to_json(const struct settings *s)
 {
     return with_fields(&s->object, settings_shape, s);

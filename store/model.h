@@ -13,6 +13,7 @@
 #include "store/route_live.h"
 #include "store/shape.h"
 #include "store/status_set.h"
+#include "store/template.h"
 
 #include "gateway/base/secret.h"
 
@@ -40,6 +41,9 @@ struct err cidr_parse(struct str s, struct cidr *ret_cidr);
 bool cidr_has(const struct cidr *c, const unsigned char address[16]);
 
 /* ---- route ---- */
+
+/* What a route does with a request. */
+enum route_action { ROUTE_PROXY, ROUTE_REDIRECT, ROUTE_RESPOND };
 
 enum route_https { ROUTE_HTTPS_REDIRECT, ROUTE_HTTPS_ONLY, ROUTE_HTTPS_OPTIONAL };
 enum balance_method {
@@ -174,6 +178,21 @@ struct header_ops {
     struct pair_list set;
     struct pair_list add;
     struct str_list remove;
+    /* The values of set and add, in their order. */
+    struct template *set_values;
+    struct template *add_values;
+};
+
+struct route_redirect {
+    struct str to; /* empty: it is no redirect */
+    uint32_t status;
+    struct template location;
+};
+
+struct route_respond {
+    uint32_t status; /* 0: it is no fixed answer */
+    struct str body;
+    struct str content_type;
 };
 
 struct route {
@@ -190,12 +209,17 @@ struct route {
                                * enabled and "auto": the key of its managed certificate */
     int https;         /* enum route_https */
     bool strip_prefix;
+    struct str add_prefix;  /* goes before the path after that; empty: nothing */
     struct str host_header; /* "preserve", "target", or the value to send */
     struct header_ops request_headers;
     struct header_ops response_headers;
-    uint64_t max_body_bytes; /* UNITS_UNLIMITED */
+    uint64_t max_body_bytes;  /* UNITS_UNLIMITED */
+    enum route_action action; /* which of these it has; the others are zero */
     struct upstream upstream;
     struct route_live *live; /* shared by successive revisions */
+    struct route_redirect redirect;
+    struct route_respond respond;
+    uint32_t variables; /* all that its templates hold: a set as in struct template */
 };
 
 static inline const struct target *upstream_targets(const struct upstream *u)
@@ -238,6 +262,10 @@ struct settings {
 };
 
 extern const struct shape settings_shape[];
+
+/* address: 16 bytes, IPv4 mapped. */
+bool settings_is_trusted_proxy(const struct settings *s, const unsigned char address[16]);
+
 const struct settings *settings_ref(const struct settings *s);
 void settings_unref(const struct settings *s);
 json_t *settings_to_json(const struct settings *s);

@@ -256,6 +256,39 @@ const char *model_check_statuses(struct arena *a, struct str *value)
     return status_set_parse(*value, &s);
 }
 
+const char *model_check_add_prefix(struct arena *a, struct str *value)
+{
+    const char *words = model_check_path(a, value);
+    if (words == NULL && str_eq(*value, STR("/")))
+        *value = STR("");
+    return words;
+}
+
+/* ---- media types ---- */
+
+/* name=token, or name="text"; without escapes, which nothing here needs. */
+static bool is_parameter(struct str s)
+{
+    struct str name, value;
+    if (!str_split(s, '=', &name, &value) || !is_token(name))
+        return false;
+    bool is_quoted =
+        value.len >= 2 && str_starts(value, STR("\"")) && str_ends(value, STR("\""));
+    return is_quoted ? !holds_any(str_sub(value, 1, value.len - 2), "\"\\") : is_token(value);
+}
+
+const char *model_check_media_type(struct arena *a, struct str *value)
+{
+    (void)a;
+    struct str type, subtype, rest = *value, item;
+    bool is_good = str_next(&rest, ';', &item) && str_split(item, '/', &type, &subtype) &&
+                   is_token(type) && is_token(str_trim(subtype)) && !str_ends(*value, STR(";"));
+    while (is_good && str_next(&rest, ';', &item))
+        is_good = is_parameter(str_trim(item));
+    return is_good ? NULL
+                   : "is no media type such as \"text/html; charset=utf-8\" (RFC 9110 8.3.1)";
+}
+
 /* ---- targets ---- */
 
 const char *model_check_target_url(struct arena *a, struct str *value)

@@ -11,6 +11,8 @@
 
 shape_check_fn model_check_id; /* also "auto", "none", "reject", "404": words look like ids */
 shape_check_fn model_check_path;
+shape_check_fn model_check_add_prefix; /* "/" is none */
+shape_check_fn model_check_media_type;
 shape_check_fn model_check_host_header;
 shape_check_fn model_check_header_name;
 shape_check_fn model_check_target_url;

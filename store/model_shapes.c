@@ -175,13 +175,34 @@ static const struct shape upstream_shape[] = {
 static const struct shape header_ops_shape[] = {
     {.name = "set", .kind = SHAPE_PAIRS, .offset = offsetof(struct header_ops, set),
      .standard = "{}", .check = model_check_header_name, .max = HEADER_OPS_MAX,
-     .doc = "Replaces the field, or adds it."},
+     .doc = "Replaces the field, or adds it.  Values may hold variables, as in \"{client_ip}\"."},
     {.name = "add", .kind = SHAPE_PAIRS, .offset = offsetof(struct header_ops, add),
      .standard = "{}", .check = model_check_header_name, .max = HEADER_OPS_MAX,
-     .doc = "Adds a further field of this name."},
+     .doc = "Adds a further field of this name.  Values may hold variables."},
     {.name = "remove", .kind = SHAPE_STRS, .offset = offsetof(struct header_ops, remove),
      .standard = "[]", .check = model_check_header_name, .max = HEADER_OPS_MAX,
      .doc = "Removes all fields of this name."},
+    {.name = NULL},
+};
+
+static const struct shape route_redirect_shape[] = {
+    {.name = "to", .kind = SHAPE_STR, .offset = offsetof(struct route_redirect, to),
+     .is_required = true, .max = 2048,
+     .doc = "Where to; may hold variables, as in \"https://new.example.org{uri}\"."},
+    {.name = "status", .kind = SHAPE_UINT, .offset = offsetof(struct route_redirect, status),
+     .standard = "308", .min = 301, .max = 308, .doc = "301, 302, 303, 307 or 308."},
+    {.name = NULL},
+};
+
+static const struct shape route_respond_shape[] = {
+    {.name = "status", .kind = SHAPE_UINT, .offset = offsetof(struct route_respond, status),
+     .standard = "200", .min = 200, .max = 599, .doc = "Status of the answer."},
+    {.name = "body", .kind = SHAPE_STR, .offset = offsetof(struct route_respond, body),
+     .standard = "\"\"", .max = RESPOND_BODY_MAX_BYTES, .doc = "Its content."},
+    {.name = "content_type", .kind = SHAPE_STR,
+     .offset = offsetof(struct route_respond, content_type),
+     .standard = "\"text/plain; charset=utf-8\"", .check = model_check_media_type, .max = 256,
+     .doc = "What the content is; not sent without any."},
     {.name = NULL},
 };
 
@@ -202,6 +223,9 @@ const struct shape route_shape[] = {
      .doc = "What port 80 does: redirect to HTTPS, answer 404, or serve as well."},
     {.name = "strip_prefix", .kind = SHAPE_BOOL, .offset = offsetof(struct route, strip_prefix),
      .standard = "false", .doc = "Cut path from the request before it is sent on."},
+    {.name = "add_prefix", .kind = SHAPE_STR, .offset = offsetof(struct route, add_prefix),
+     .is_nullable = true, .check = model_check_add_prefix,
+     .doc = "Put before the path that is sent on, after strip_prefix has cut; null: nothing."},
     {.name = "host_header", .kind = SHAPE_STR, .offset = offsetof(struct route, host_header),
      .standard = "\"preserve\"", .check = model_check_host_header,
      .doc = "Host sent on: \"preserve\" the client's, the \"target\"'s own, or this value."},
@@ -214,7 +238,15 @@ const struct shape route_shape[] = {
     {.name = "max_body", .kind = SHAPE_SIZE, .offset = offsetof(struct route, max_body_bytes),
      .standard = "\"unlimited\"", .doc = "Largest request body; larger ones get 413."},
     {.name = "upstream", .kind = SHAPE_OBJECT, .offset = offsetof(struct route, upstream),
-     .is_required = true, .sub = upstream_shape, .doc = "Where requests go, and how."},
+     .is_nullable = true, .sub = upstream_shape,
+     .doc = "Where requests go, and how.  A route has exactly one of upstream, redirect and "
+            "respond; the others are null or left out."},
+    {.name = "redirect", .kind = SHAPE_OBJECT, .offset = offsetof(struct route, redirect),
+     .is_nullable = true, .sub = route_redirect_shape,
+     .doc = "Instead of an upstream: send clients elsewhere."},
+    {.name = "respond", .kind = SHAPE_OBJECT, .offset = offsetof(struct route, respond),
+     .is_nullable = true, .sub = route_respond_shape,
+     .doc = "Instead of an upstream: one and the same answer."},
     {.name = NULL},
 };
 

@@ -1,4 +1,5 @@
-/* route_build.c - from JSON to a route, in the order: fields, hosts, headers, targets, TLS. */
+/* route_build.c - from JSON to a route, in the order: fields, hosts, headers, action, targets,
+ * TLS. */
 #include "store/route_build.h"
 
 #include "store/counted.h"
@@ -20,6 +21,7 @@ enum { ROUTE_ARENA_BYTES = 1024, ROUTE_ARENA_MAX_BYTES = 16 * 1024 * 1024 };
 struct builder {
     const struct route_origin *origin;
     struct route *route;
+    const json_t *fields; /* what the route is built from */
     struct json_path *path;
     struct invalid *inv;
 };
@@ -105,26 +107,104 @@ static struct err note_managed_names(struct builder *b)
 
 /* ---- headers ---- */
 
-static void check_pairs(struct builder *b, const char *ops, const char *op,
-                        const struct pair_list *pairs)
+/* Parses the values; complains at the pair's place. */
+static struct err build_pairs(struct builder *b, const char *ops, const char *op,
+                              const struct pair_list *pairs, struct template **ret_values)
 {
+    struct template *values = arena_array(b->route->arena, struct template, pairs->count);
+    if (values == NULL)
+        return fail(ERR_MEMORY, 0);
     for (size_t i = 0; i < pairs->count; i++) {
         const struct pair *p = &pairs->items[i];
+        struct str problem;
         const char *words = model_check_header_value(p->value);
         if (words != NULL)
             complain(b, words, ops, op, p->name.p);
+        struct err e = template_parse(b->route->arena, p->value, &values[i], &problem);
+        if (err_is(e, ERR_SYNTAX))
+            complain(b, problem.p, ops, op, p->name.p);
+        else
+            TRY(e);
+        b->route->variables |= values[i].variables;
         for (size_t k = 0; k < i; k++) {
             if (str_eq_nocase(pairs->items[k].name, p->name))
                 complain(b, "is the same header as another one here: case does not count", ops,
                          op, p->name.p);
         }
     }
+    *ret_values = values;
+    return OK;
 }
 
-static void check_header_ops(struct builder *b, const char *name, const struct header_ops *ops)
+static struct err build_header_ops(struct builder *b, const char *name, struct header_ops *ops)
 {
-    check_pairs(b, name, "set", &ops->set);
-    check_pairs(b, name, "add", &ops->add);
+    TRY(build_pairs(b, name, "set", &ops->set, &ops->set_values));
+    return build_pairs(b, name, "add", &ops->add, &ops->add_values);
+}
+
+/* ---- what it does ---- */
+
+static bool is_given(const struct builder *b, const char *name)
+{
+    const json_t *value = json_object_get(b->fields, name);
+    return value != NULL && !json_is_null(value);
+}
+
+/* By what was given, not by what could be read of it: each fault is told once. */
+static void choose_action(struct builder *b)
+{
+    static const struct {
+        const char *name;
+        enum route_action action;
+    } rows[] = {
+        {"upstream", ROUTE_PROXY}, {"redirect", ROUTE_REDIRECT}, {"respond", ROUTE_RESPOND}};
+    const char *chosen = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (!is_given(b, rows[i].name))
+            continue;
+        if (chosen != NULL)
+            complain(b, "must be null: a route has one of upstream, redirect and respond",
+                     rows[i].name);
+        else
+            b->route->action = rows[i].action;
+        chosen = rows[i].name;
+    }
+    if (chosen == NULL)
+        complain(b, "is required, or else redirect or respond", "upstream");
+}
+
+static struct err build_redirect(struct builder *b)
+{
+    struct route_redirect *r = &b->route->redirect;
+    struct str problem;
+    if (str_is_empty(r->to)) {
+        if (json_is_string(json_object_get(json_object_get(b->fields, "redirect"), "to")))
+            complain(b, "must not be empty", "redirect", "to");
+        return OK;
+    }
+    /* 304, 305 and 306 lie within the bounds of the field and are no redirects. */
+    if (r->status >= 304 && r->status <= 306)
+        complain(b, "must be 301, 302, 303, 307 or 308", "redirect", "status");
+    struct err e = template_parse(b->route->arena, r->to, &r->location, &problem);
+    if (err_is(e, ERR_SYNTAX)) {
+        complain(b, problem.p, "redirect", "to");
+        return OK;
+    }
+    TRY(e);
+    const char *words = template_check_redirect(&r->location);
+    if (words != NULL)
+        complain(b, words, "redirect", "to");
+    b->route->variables |= r->location.variables;
+    return OK;
+}
+
+/* RFC 9110 15.3.5, 15.3.6, 15.4.5. */
+static void check_respond(struct builder *b)
+{
+    const struct route_respond *r = &b->route->respond;
+    if ((r->status == 204 || r->status == 205 || r->status == 304) && r->body.len > 0)
+        complain(b, "must be empty: an answer of status 204, 205 or 304 has no content",
+                 "respond", "body");
 }
 
 /* ---- targets ---- */
@@ -307,8 +387,11 @@ static struct err check_rules(struct builder *b)
     const struct upstream_tls *tls = &b->route->upstream.tls;
     for (size_t i = 0; i < b->route->hosts.count; i++)
         check_host(b, i);
-    check_header_ops(b, "request_headers", &b->route->request_headers);
-    check_header_ops(b, "response_headers", &b->route->response_headers);
+    TRY(build_header_ops(b, "request_headers", &b->route->request_headers));
+    TRY(build_header_ops(b, "response_headers", &b->route->response_headers));
+    choose_action(b);
+    TRY(build_redirect(b));
+    check_respond(b);
     if (tls->verify == TLS_VERIFY_PIN && tls->pins.count == 0)
         complain(b, "needs at least one pin when verify is \"pin\"", "upstream", "tls",
                  "pin_sha256");
@@ -378,7 +461,8 @@ struct err route_build(const struct route_origin *origin, const json_t *body,
     struct err e = shape_read(route_shape, fields, r->arena, path, inv, r);
     if (failed(e) && !err_is(e, ERR_INVALID))
         return e;
-    struct builder b = {.origin = origin, .route = r, .path = path, .inv = inv};
+    struct builder b = {
+        .origin = origin, .route = r, .fields = fields, .path = path, .inv = inv};
     TRY(check_rules(&b));
     if (inv->count > before)
         return fail(ERR_INVALID, 0);

@@ -412,12 +412,13 @@ static bool is_zero(const struct shape *row, const void *field)
         return *(const uint64_t *)field == 0;
     case SHAPE_OBJECT:
         return is_zero(row->sub, (const char *)field + row->sub->offset);
+    case SHAPE_OBJECTS:
+        return ((const struct object_list *)field)->count == 0;
     case SHAPE_BOOL:
     case SHAPE_SIZE:
     case SHAPE_ENUM:
     case SHAPE_STRS:
     case SHAPE_PAIRS:
-    case SHAPE_OBJECTS:
     case SHAPE_SECRET:
         break;
     }

@@ -23,15 +23,18 @@
 #define JSON_DEPTH_MAX   32    /* our deepest document has 7 levels */
 
 /* store */
-#define HOSTS_PER_ROUTE_MAX 100 /* a Let's Encrypt certificate holds 100 names */
-#define TARGETS_MAX         64  /* per upstream; beyond that a load balancer is the target */
-#define HEADER_OPS_MAX      64  /* header set/add/remove entries per route and direction */
-#define PINS_MAX            8   /* current and next keys of a target, with room */
-#define ID_MAX_BYTES        64  /* slugs appear in paths, tables and metrics */
-#define PEM_MAX_BYTES       (256 * KIB) /* a chain of 20 RSA-4096 certificates is 60 KiB */
-#define CHAIN_MAX           20          /* certificates in one chain */
-#define CHALLENGES_MAX      10000       /* open ACME challenges at once */
-#define PUBLISH_WAIT_MS     5000        /* a write waits so long for the slowest worker */
+#define HOSTS_PER_ROUTE_MAX    100 /* a Let's Encrypt certificate holds 100 names */
+#define TARGETS_MAX            64  /* per upstream; beyond that a load balancer is the target */
+#define HEADER_OPS_MAX         64  /* header set/add/remove entries per route and direction */
+#define TEMPLATE_VARIABLES_MAX 16  /* in one header value: each may be a whole URI */
+#define RESPOND_BODY_MAX_BYTES                                                                 \
+    (64 * KIB)                      /* of a fixed answer; larger ones belong to a target */
+#define PINS_MAX        8           /* current and next keys of a target, with room */
+#define ID_MAX_BYTES    64          /* slugs appear in paths, tables and metrics */
+#define PEM_MAX_BYTES   (256 * KIB) /* a chain of 20 RSA-4096 certificates is 60 KiB */
+#define CHAIN_MAX       20          /* certificates in one chain */
+#define CHALLENGES_MAX  10000       /* open ACME challenges at once */
+#define PUBLISH_WAIT_MS 5000        /* a write waits so long for the slowest worker */
 
 /* gateway: client side */
 #define CONNS_PER_WORKER_MAX     100000 /* beyond it new ones are closed at once */
@@ -47,6 +50,7 @@
 #define TRAILER_MAX_BYTES        (16 * KIB)  /* trailer section of a chunked body */
 #define CHUNK_LINE_MAX_BYTES     256         /* chunk size line, extensions included */
 #define CONNECTION_OPTIONS_MAX   32          /* options of Connection; each meets each field */
+#define FORWARDED_ELEMENTS_MAX   32          /* proxies in a row that Forwarded tells of */
 #define INTERIM_MAX              16          /* 1xx answers before the final one */
 #define EXCHANGE_ARENA_BYTES     (8 * KIB)   /* first block: an ordinary request fits */
 #define EXCHANGE_ARENAS_KEPT_MAX 128         /* per worker, for the next exchanges: 1 MiB */

@@ -87,7 +87,7 @@ static struct err on_target_head(void *arg, uint32_t id, struct http_head *head)
     (void)id;
     if (r->x.is_over)
         return fail(ERR_CANCELLED, 0);
-    struct err e = rewrite_response(r->x.arena, &route, STR("now"), head);
+    struct err e = rewrite_response(r->x.arena, &route, NULL, STR("now"), head);
     if (failed(e))
         return err_is(e, ERR_HEAD_TOO_LARGE) ? fail(ERR_TARGET_HEAD_TOO_LARGE, 0) : e;
     TRY(codec_send_head(r->server, r->x.id, head, false));

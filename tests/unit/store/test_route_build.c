@@ -35,7 +35,8 @@ static struct route *must_build(const char *body, const struct route *previous)
 
 static const char contract[] =
     "{'hosts': ['cloud.example.org'], 'path': '/', 'enabled': true, 'certificate': 'auto',"
-    " 'https': 'redirect', 'strip_prefix': false, 'host_header': 'preserve',"
+    " 'https': 'redirect', 'strip_prefix': false, 'add_prefix': null, 'host_header': "
+    "'preserve',"
     " 'request_headers': {'set': {}, 'add': {}, 'remove': []},"
     " 'response_headers': {'set': {}, 'add': {}, 'remove': []}, 'max_body': 'unlimited',"
     " 'upstream': {"
@@ -49,7 +50,8 @@ static const char contract[] =
     "             'slow_start': '0s'},"
     "  'sticky': null, 'max_connections': null, 'queue': {'size': 100, 'timeout': '5s'},"
     "  'retries': 2,"
-    "  'timeouts': {'connect': '5s', 'response': '1h', 'idle': '1h'}}}";
+    "  'timeouts': {'connect': '5s', 'response': '1h', 'idle': '1h'}},"
+    " 'redirect': null, 'respond': null}";
 
 static void what_is_left_out_is_as_the_contract_says(void **state)
 {
@@ -118,6 +120,41 @@ static const struct {
     {"no hosts", "{" UP "}", "/hosts", "required"},
     {"empty hosts", "{'hosts': [], " UP "}", "/hosts", "at least 1 entry"},
     {"no upstream", "{'hosts': ['a.org']}", "/upstream", "required"},
+    {"upstream is null and nothing else is there", "{'hosts': ['a.org'], 'upstream': null}",
+     "/upstream", "or else redirect"},
+    {"upstream and redirect", "{'hosts': ['a.org'], " UP ", 'redirect': {'to': '/x'}}", "/redirect",
+     "has one of upstream, redirect and respond"},
+    {"upstream and an empty respond", "{'hosts': ['a.org'], " UP ", 'respond': {}}", "/respond",
+     "has one of upstream, redirect and respond"},
+    {"redirect and respond", "{'hosts': ['a.org'], 'redirect': {'to': '/x'}, 'respond': {}}",
+     "/respond", "has one of upstream, redirect and respond"},
+    {"redirect to nowhere", "{'hosts': ['a.org'], 'redirect': {}}", "/redirect/to", "required"},
+    {"redirect to nothing", "{'hosts': ['a.org'], 'redirect': {'to': ''}}", "/redirect/to",
+     "must not be empty"},
+    {"redirect with a status that is none",
+     "{'hosts': ['a.org'], 'redirect': {'to': '/x', 'status': 304}}", "/redirect/status",
+     "301, 302, 303, 307 or 308"},
+    {"redirect with another status",
+     "{'hosts': ['a.org'], 'redirect': {'to': '/x', 'status': 200}}", "/redirect/status",
+     "from 301 to 308"},
+    {"redirect with an unknown variable",
+     "{'hosts': ['a.org'], 'redirect': {'to': '/{nobody}'}}", "/redirect/to",
+     "no variable {nobody}"},
+    {"redirect whose host a client chooses",
+     "{'hosts': ['a.org'], 'redirect': {'to': 'https://{query}'}}", "/redirect/to",
+     "a client could choose"},
+    {"an informational answer", "{'hosts': ['a.org'], 'respond': {'status': 103}}",
+     "/respond/status", "from 200 to 599"},
+    {"no content with content",
+     "{'hosts': ['a.org'], 'respond': {'status': 204, 'body': 'x'}}", "/respond/body",
+     "must be empty"},
+    {"no media type", "{'hosts': ['a.org'], 'respond': {'content_type': 'text'}}",
+     "/respond/content_type", "no media type"},
+    {"a variable in a header that is none",
+     "{'hosts': ['a.org'], " UP ", 'request_headers': {'set': {'X-A': 'x{who}'}}}",
+     "/request_headers/set/X-A", "no variable {who}"},
+    {"a prefix to add without a slash", "{'hosts': ['a.org'], " UP ", 'add_prefix': 'app'}",
+     "/add_prefix", "must begin with"},
     {"no targets", "{'hosts': ['a.org'], 'upstream': {}}", "/upstream/targets", "required"},
     {"empty targets", "{'hosts': ['a.org'], 'upstream': {'targets': []}}", "/upstream/targets",
      "at least 1 entry"},
@@ -219,6 +256,80 @@ static const struct {
      "must be an object"},
 };
 /* clang-format on */
+
+static const struct {
+    const char *name, *body; /* what stands beside hosts */
+    enum route_action action;
+    const char *want; /* redirect and respond as they are printed */
+} actions[] = {
+    {"an upstream", UP, ROUTE_PROXY, "{'redirect': null, 'respond': null}"},
+    {"an upstream, and null for the rest", UP ", 'redirect': null, 'respond': null",
+     ROUTE_PROXY, "{'redirect': null, 'respond': null}"},
+    {"a redirect", "'redirect': {'to': 'https://b.org{uri}'}", ROUTE_REDIRECT,
+     "{'redirect': {'to': 'https://b.org{uri}', 'status': 308}, 'respond': null}"},
+    {"a redirect in place of an upstream",
+     "'upstream': null, 'redirect': {'to': '/x', "
+     "'status': 303}",
+     ROUTE_REDIRECT, "{'redirect': {'to': '/x', 'status': 303}, 'respond': null}"},
+    {"the standard answer", "'respond': {}", ROUTE_RESPOND,
+     "{'redirect': null, 'respond': {'status': 200, 'body': '',"
+     " 'content_type': 'text/plain; charset=utf-8'}}"},
+    {"an answer", "'respond': {'status': 410, 'body': '<p>gone', 'content_type': 'text/html'}",
+     ROUTE_RESPOND,
+     "{'redirect': null, 'respond': {'status': 410, 'body': '<p>gone',"
+     " 'content_type': 'text/html'}}"},
+};
+
+/* And what is printed is built again, to the same. */
+static void a_route_does_one_of_three_things(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(actions); i++) {
+        char body[512];
+        (void)snprintf(body, sizeof(body), "{'hosts': ['a.org'], %s}", actions[i].body);
+        struct route *r = must_build(body, NULL), *again = NULL;
+        struct trust trust = {.system = NULL};
+        struct route_origin origin = {.trust = &trust};
+        struct json_path path = {.len = 0};
+        struct invalid inv;
+        invalid_init(&inv);
+        AUTO(json_decref) json_t *want = temp_json(actions[i].want);
+        AUTO(json_decref) json_t *got = shape_write(route_shape, r);
+        bool is_right =
+            r->action == actions[i].action && json_is_null(json_object_get(got, "upstream")) ==
+                                                  (actions[i].action != ROUTE_PROXY);
+        const char *member;
+        json_t *value;
+        json_object_foreach(want, member, value) is_right &=
+            json_equal(value, json_object_get(got, member)) != 0;
+        if (!is_right)
+            fail_msg("%s: %s", actions[i].name, json_dumps(got, 0));
+        if (failed(route_build(&origin, got, &path, &inv, &again)) ||
+            again->action != r->action)
+            fail_msg("%s: is not read back", actions[i].name);
+        route_unref(r);
+        route_unref(again);
+        invalid_fini(&inv);
+        trust_fini(&trust);
+    }
+}
+
+static void variables_of_a_route_are_known(void **state)
+{
+    (void)state;
+    struct route *r =
+        must_build("{'hosts': ['a.org'], 'redirect': {'to': 'https://b.org{uri}'},"
+                   " 'request_headers': {'set': {'X-A': '{client_ip}', 'X-B': '{{host}'}},"
+                   " 'response_headers': {'add': {'X-C': 'a {sni} b'}}}",
+                   NULL);
+    assert_int_equal(r->variables,
+                     1u << TEMPLATE_URI | 1u << TEMPLATE_CLIENT_IP | 1u << TEMPLATE_SNI);
+    assert_int_equal(r->redirect.location.count, 2);
+    assert_int_equal(r->response_headers.add_values[0].count, 3);
+    assert_int_equal(r->request_headers.set_values[1].variables, 0);
+    assert_true(str_eq(r->request_headers.set_values[1].parts[0].text, STR("{host}")));
+    route_unref(r);
+}
 
 static void bad_routes_are_refused_with_words(void **state)
 {
@@ -361,6 +472,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_left_out_is_as_the_contract_says),
         cmocka_unit_test(printing_and_reading_is_a_circle),
+        cmocka_unit_test(a_route_does_one_of_three_things),
+        cmocka_unit_test(variables_of_a_route_are_known),
         cmocka_unit_test(bad_routes_are_refused_with_words),
         cmocka_unit_test(the_names_to_prove_are_known),
         cmocka_unit_test(every_way_to_choose_is_known),

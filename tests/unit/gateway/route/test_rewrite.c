@@ -1,8 +1,8 @@
 #include "gateway/route/rewrite.h"
+#include "gateway/route/variables.h"
 #include "tests/support/asserts.h"
 #include "tests/support/temp_config.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 
 static struct temp_store t;
@@ -51,97 +51,6 @@ static struct str value_of(const struct http_fields *f, const char *name)
 {
     const struct http_field *field = http_fields_find_name(f, str_from(name));
     return field == NULL ? STR("(absent)") : field->value;
-}
-
-/* ---- whom we believe ---- */
-
-static const struct {
-    const char *name, *peer, *fields;
-    const char *want_address, *want_host;
-    bool want_https;
-} facts_rows[] = {
-    {"nothing said: the connection's own facts", "198.51.100.7", "", "198.51.100.7",
-     "a.example", false},
-    {"a stranger is not believed", "198.51.100.7",
-     "X-Forwarded-For: 1.2.3.4\nX-Forwarded-Proto: https\nX-Forwarded-Host: evil.example",
-     "198.51.100.7", "a.example", false},
-    {"a trusted proxy is believed", "10.1.2.3",
-     "X-Forwarded-For: 1.2.3.4\nX-Forwarded-Proto: https\nX-Forwarded-Host: b.example:444",
-     "1.2.3.4", "b.example:444", true},
-    {"a trusted IPv6 proxy", "2001:db8::1", "X-Forwarded-For: 1.2.3.4", "1.2.3.4", "a.example",
-     false},
-    {"the block next to the trusted one", "11.0.0.0", "X-Forwarded-For: 1.2.3.4", "11.0.0.0",
-     "a.example", false},
-    {"an address trusted by itself, and its neighbour", "192.0.2.2", "X-Forwarded-For: 1.2.3.4",
-     "192.0.2.2", "a.example", false},
-    {"the right-most stranger asked, not the left-most", "10.1.2.3",
-     "X-Forwarded-For: 6.6.6.6, 1.2.3.4", "1.2.3.4", "a.example", false},
-    {"trusted proxies are walked over", "10.1.2.3",
-     "X-Forwarded-For: 6.6.6.6, 1.2.3.4, 10.9.9.9, 2001:db8::5", "1.2.3.4", "a.example", false},
-    {"only trusted proxies: the first of them", "10.1.2.3",
-     "X-Forwarded-For: 10.0.0.1, 10.0.0.2", "10.0.0.1", "a.example", false},
-    {"several lines are one list", "10.1.2.3",
-     "X-Forwarded-For: 6.6.6.6\nX-Other: x\nX-Forwarded-For: 1.2.3.4", "1.2.3.4", "a.example",
-     false},
-    {"a trusted last line leads to the line before", "10.1.2.3",
-     "X-Forwarded-For: 6.6.6.6, 1.2.3.4\nx-forwarded-for: 10.0.0.2", "1.2.3.4", "a.example",
-     false},
-    {"ports and brackets are taken off", "10.1.2.3",
-     "X-Forwarded-For: 1.2.3.4:5678, [2001:db8::9]:443, [2001:db8::8]", "1.2.3.4", "a.example",
-     false},
-    {"an IPv6 client", "10.1.2.3", "X-Forwarded-For: [2a00::1]:443", "2a00::1", "a.example",
-     false},
-    {"an IPv6 client without brackets", "10.1.2.3", "X-Forwarded-For: 2a00::1", "2a00::1",
-     "a.example", false},
-    {"a trusted address in its mapped form is the same address", "10.1.2.3",
-     "X-Forwarded-For: 1.2.3.4, ::ffff:10.0.0.7", "1.2.3.4", "a.example", false},
-    {"what is no address ends the search", "10.1.2.3",
-     "X-Forwarded-For: 1.2.3.4, unknown, 10.0.0.2", "10.0.0.2", "a.example", false},
-    {"an empty element ends the search", "10.1.2.3", "X-Forwarded-For: 1.2.3.4, , 10.0.0.2",
-     "10.0.0.2", "a.example", false},
-    {"an empty line", "10.1.2.3", "X-Forwarded-For: ", "10.1.2.3", "a.example", false},
-    {"a bracket without its partner", "10.1.2.3", "X-Forwarded-For: [2a00::1", "10.1.2.3",
-     "a.example", false},
-    {"an address too long to be one", "10.1.2.3",
-     "X-Forwarded-For: 1111:2222:3333:4444:5555:6666:7777:8888:9999:aaaa:bbbb", "10.1.2.3",
-     "a.example", false},
-    {"an alias of the field is not read", "10.1.2.3",
-     "X_Forwarded_For: 1.2.3.4\nX.Forwarded.Proto: https", "10.1.2.3", "a.example", false},
-    {"a scheme in another case", "10.1.2.3", "X-Forwarded-Proto: HTTPS", "10.1.2.3",
-     "a.example", true},
-    {"another scheme", "10.1.2.3", "X-Forwarded-Proto: httpsx", "10.1.2.3", "a.example", false},
-    {"an empty host is no host", "10.1.2.3", "X-Forwarded-Host: ", "10.1.2.3", "a.example",
-     false},
-    {"a list of hosts is no host", "10.1.2.3", "X-Forwarded-Host: b.example, c.example",
-     "10.1.2.3", "a.example", false},
-    {"a quote would break out of Forwarded", "10.1.2.3",
-     "X-Forwarded-Host: b.example\";for=1.2.3.4;x=\"", "10.1.2.3", "a.example", false},
-};
-
-static void read_peer(const char *text, unsigned char address[16])
-{
-    char mapped[64];
-    (void)snprintf(mapped, sizeof(mapped), "%s%s", strchr(text, ':') ? "" : "::ffff:", text);
-    assert_int_equal(inet_pton(AF_INET6, mapped, address), 1);
-}
-
-static void only_trusted_proxies_are_believed(void **state)
-{
-    (void)state;
-    const struct snapshot *snap = store_snapshot(t.store);
-    for (size_t i = 0; i < ARRAY_LEN(facts_rows); i++) {
-        const char *row = facts_rows[i].name;
-        unsigned char peer[16];
-        read_peer(facts_rows[i].peer, peer);
-        struct http_head request = {.authority = STR("a.example"),
-                                    .fields = read_fields(facts_rows[i].fields)};
-        struct client_facts facts = {.address = str_from(facts_rows[i].peer)};
-        rewrite_client_facts(snapshot_settings(snap), peer, &request, &facts);
-        assert_row_str(row, facts.address, facts_rows[i].want_address);
-        assert_row_str(row, facts.host, facts_rows[i].want_host);
-        assert_row(row, facts.is_https == facts_rows[i].want_https);
-    }
-    snapshot_unref(snap);
 }
 
 /* ---- requests ---- */
@@ -299,6 +208,54 @@ static void a_prefix_is_stripped_and_told(void **state)
     }
 }
 
+static const struct {
+    const char *name, *members, *path, *want;
+} add_rows[] = {
+    {"before the path", ", 'add_prefix': '/app'", "/x?q", "/app/x?q"},
+    {"before the root", ", 'add_prefix': '/app'", "/", "/app/"},
+    {"byte for byte", ", 'add_prefix': '/app'", "//%2e/x", "/app//%2e/x"},
+    {"of the host as a whole nothing is asked elsewhere", ", 'add_prefix': '/app'", "*", "*"},
+    {"in place of what was cut",
+     ", 'path': '/old', 'strip_prefix': true, 'add_prefix': '/new/v2'", "/old/x?q",
+     "/new/v2/x?q"},
+    {"in place of all that was there",
+     ", 'path': '/old', 'strip_prefix': true, 'add_prefix': '/new'", "/old", "/new/"},
+    {"the root adds nothing", ", 'add_prefix': '/'", "/x", "/x"},
+};
+
+static void a_prefix_is_put_before(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(add_rows); i++) {
+        struct http_head head = new_request(add_rows[i].path, "");
+        rewrite(add_rows[i].members, "http://127.0.0.1:1", &plain_facts, &head);
+        assert_row_str(add_rows[i].name, head.path, add_rows[i].want);
+    }
+}
+
+static void variables_in_values_are_filled_in(void **state)
+{
+    (void)state;
+    const struct snapshot *snap;
+    const struct variables *v;
+    const struct route *r =
+        use_route(", 'request_headers': {'set': {'X-Client': '{client_ip} on {route}'},"
+                  " 'add': {'X-Plain': '{{client_ip}'}},"
+                  " 'response_headers': {'set': {'X-Host': '{host}'}}",
+                  "http://127.0.0.1:1", &snap);
+    struct http_head head = new_request("/", "X-Client: spoofed"), answer = {.status = 200};
+    struct client_facts facts = plain_facts;
+    struct variables_source from = {.route = r, .request = &head, .facts = &facts};
+    assert_ok(variables_gather(a, &from, &v));
+    facts.variables = v;
+    assert_ok(rewrite_request(a, r, upstream_targets(&r->upstream), &facts, &head));
+    assert_str(value_of(&head.fields, "X-Client"), "198.51.100.7 on r");
+    assert_str(value_of(&head.fields, "X-Plain"), "{client_ip}");
+    assert_ok(rewrite_response(a, r, v, STR("now"), &answer));
+    assert_str(value_of(&answer.fields, "X-Host"), "a.example");
+    snapshot_unref(snap);
+}
+
 static void without_stripping_the_path_is_untouched(void **state)
 {
     (void)state;
@@ -393,7 +350,7 @@ static void responses_are_cleaned_dated_and_changed(void **state)
     for (size_t i = 0; i < ARRAY_LEN(response_rows); i++) {
         struct http_head head = {.status = response_rows[i].status,
                                  .fields = read_fields(response_rows[i].fields)};
-        assert_ok(rewrite_response(a, r, STR("now"), &head));
+        assert_ok(rewrite_response(a, r, NULL, STR("now"), &head));
         assert_row_str(response_rows[i].name, show_fields(&head.fields), response_rows[i].want);
     }
     snapshot_unref(snap);
@@ -430,11 +387,12 @@ static void without_room_the_request_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(only_trusted_proxies_are_believed),
         cmocka_unit_test(forwarded_fields_are_rebuilt_and_spoofed_ones_dropped),
         cmocka_unit_test(forwarded_fields_tell_what_is_known),
         cmocka_unit_test(hop_by_hop_fields_stay_behind),
         cmocka_unit_test(a_prefix_is_stripped_and_told),
+        cmocka_unit_test(a_prefix_is_put_before),
+        cmocka_unit_test(variables_in_values_are_filled_in),
         cmocka_unit_test(without_stripping_the_path_is_untouched),
         cmocka_unit_test(the_host_is_as_the_route_says),
         cmocka_unit_test(the_routes_own_changes_come_last),
