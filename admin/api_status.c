@@ -3,6 +3,7 @@
  * api_status_show -> counts, listeners, routes (describe_route -> describe_target,
  * certificate_reason), certificates, last errors. */
 #include "admin/api.h"
+#include "admin/route_report.h"
 #include "admin/target_report.h"
 
 #include "gateway/base/clock.h"
@@ -34,12 +35,12 @@ static json_t *describe_target(struct arena *a, const struct target *t, json_t *
                    arena_fmt(a, "%.*s is down: %s%s%.*s", STR_ARG(t->url), r.error->text,
                              str_is_empty(words) ? "" : ": ", STR_ARG(words)));
     }
-    return json_pack("{s:s%, s:s, s:b, s:b, s:I, s:I, s:i, s:o, s:o}", "url", t->url.p,
+    return json_pack("{s:s%, s:s, s:b, s:b, s:I, s:I, s:I, s:i, s:o, s:o}", "url", t->url.p,
                      t->url.len, "state", target_report_state_name(r.state), "backup",
                      (int)t->is_backup, "drain", (int)t->is_draining, "requests",
-                     (json_int_t)r.requests, "failures", (json_int_t)r.failures, "connections",
-                     (int)r.connections, "last_ok_at", time_or_null(r.ok_at), "last_error",
-                     target_report_error_to_json(a, &r));
+                     (json_int_t)r.requests, "failures", (json_int_t)r.failures, "retries",
+                     (json_int_t)r.retries, "connections", (int)r.connections, "last_ok_at",
+                     time_or_null(r.ok_at), "last_error", target_report_error_to_json(a, &r));
 }
 
 /* The id of the certificate that the route wants; empty for none. */
@@ -102,11 +103,12 @@ static json_t *describe_route(struct arena *a, const struct snapshot *s, const s
     const char *state = !r->is_enabled                  ? "disabled"
                         : json_array_size(reasons) == 0 ? "ok"
                                                         : "degraded";
-    return json_pack(
-        "{s:s%, s:o, s:s%, s:b, s:s, s:O, s:o, s:O}", "id", r->object.id.p, r->object.id.len,
-        "hosts", strings(&r->hosts), "path", r->path.p, r->path.len, "enabled",
-        (int)r->is_enabled, "state", state, "reasons", reasons, "certificate",
-        str_is_empty(cert) ? json_null() : json_from_str(cert), "targets", targets);
+    return json_pack("{s:s%, s:o, s:s%, s:b, s:s, s:O, s:o, s:o, s:O}", "id", r->object.id.p,
+                     r->object.id.len, "hosts", strings(&r->hosts), "path", r->path.p,
+                     r->path.len, "enabled", (int)r->is_enabled, "state", state, "reasons",
+                     reasons, "certificate",
+                     str_is_empty(cert) ? json_null() : json_from_str(cert), "traffic",
+                     route_report_to_json(r->live), "targets", targets);
 }
 
 static json_t *describe_cert(const struct cert *c, const struct cert_users *users,

@@ -7,8 +7,6 @@
 
 #include <errno.h>
 
-#define CLI_ARENA_MAX_BYTES (1024 * MIB)
-
 static const struct cli_flag common_flags[] = {
     {"data", "DIR", "data directory whose admin.sock is asked"},
     {"server", "URL", "ask http://ADDR:PORT instead of the socket"},

@@ -19,9 +19,11 @@ struct cli_env {
     FILE *out;
     FILE *err;
     bool is_root;
-    bool is_terminal;            /* out is one */
-    unsigned width;              /* its columns; 0: unknown */
-    cli_transport_fn *transport; /* NULL: libcurl */
+    bool is_terminal;                      /* out is one */
+    unsigned width;                        /* its columns; 0: unknown */
+    unsigned height;                       /* its lines; 0: unknown */
+    bool (*pause)(void *arg, unsigned ms); /* false: it is enough */
+    cli_transport_fn *transport;           /* NULL: libcurl */
     void *transport_arg;
 };
 

@@ -2,10 +2,16 @@
 #include "admin/cli_command.h"
 
 #include "gateway/base/json.h"
+#include "gateway/base/limits.h"
+#include "gateway/base/mem.h"
 #include "gateway/base/units.h"
+
+#include <limits.h>
 
 /* More routes than this, and only those with a problem are shown. */
 enum { ROUTES_SHOWN_MAX = 20 };
+
+enum { WATCH_MS = 1000 };
 
 /* "2 days 3 hours" from the API's exact "183600s". */
 static struct str readable(struct cli *cli, struct str duration)
@@ -66,15 +72,43 @@ static void print_listeners(struct cli *cli, const json_t *listeners)
     cli_print_table(cli, t);
 }
 
+/* "1234", "12.3k", "4.5M" */
+static struct str short_count(struct cli *cli, const json_t *doc, const char *name)
+{
+    json_int_t n = json_integer_value(json_object_get(doc, name));
+    if (n < 10000)
+        return arena_fmt(cli->arena, "%lld", (long long)n);
+    if (n < 1000000)
+        return arena_fmt(cli->arena, "%.1fk", (double)n / 1e3);
+    return arena_fmt(cli->arena, n < 1000000000 ? "%.1fM" : "%.1fG",
+                     (double)n / (n < 1000000000 ? 1e6 : 1e9));
+}
+
+/* "750us", "12ms", "3.4s"; empty if nothing was timed. */
+static struct str short_time(struct cli *cli, const json_t *doc, const char *name)
+{
+    const json_t *value = json_object_get(doc, name);
+    double us = (double)json_integer_value(value);
+    if (!json_is_integer(value))
+        return STR("");
+    if (us < 1000)
+        return arena_fmt(cli->arena, "%.0fus", us);
+    if (us < 1e6)
+        return arena_fmt(cli->arena, us < 1e4 ? "%.1fms" : "%.0fms", us / 1e3);
+    return arena_fmt(cli->arena, us < 1e7 ? "%.1fs" : "%.0fs", us / 1e6);
+}
+
 static const struct cli_column route_columns[] = {
-    {"ROUTE", CLI_KEEP},     {"STATE", CLI_KEEP},    {"TARGET", CLI_SHRINK},
+    {"ROUTE", CLI_SHRINK},   {"STATE", CLI_KEEP},    {"TARGET", CLI_SHRINK},
     {"TARGET IS", CLI_KEEP}, {"REQUESTS", CLI_DROP}, {"FAILED", CLI_DROP},
+    {"P50", CLI_DROP},       {"P99", CLI_DROP},      {"CONNS", CLI_DROP},
     {NULL, CLI_KEEP}};
 
-/* One line per target; id and state of the route on the first. */
+/* One line per target; what is known of the route as a whole on the first. */
 static void add_route(struct cli *cli, struct cli_table *t, const json_t *route)
 {
     const json_t *targets = json_object_get(route, "targets");
+    const json_t *traffic = json_object_get(route, "traffic");
     struct str state = cli_text(cli, route, "state");
     for (size_t i = 0; i < json_array_size(targets); i++) {
         const json_t *target = json_array_get(targets, i);
@@ -85,8 +119,11 @@ static void add_route(struct cli *cli, struct cli_table *t, const json_t *route)
         cli_table_cell(t, is_first ? state : STR(""), cli_state_colour(state));
         cli_table_cell(t, cli_text(cli, target, "url"), CLI_PLAIN);
         cli_table_cell(t, up, cli_state_colour(up));
-        cli_table_cell(t, cli_text(cli, target, "requests"), CLI_PLAIN);
-        cli_table_cell(t, cli_text(cli, target, "failures"), CLI_PLAIN);
+        cli_table_cell(t, short_count(cli, target, "requests"), CLI_PLAIN);
+        cli_table_cell(t, short_count(cli, target, "failures"), CLI_PLAIN);
+        cli_table_cell(t, is_first ? short_time(cli, traffic, "p50_us") : STR(""), CLI_PLAIN);
+        cli_table_cell(t, is_first ? short_time(cli, traffic, "p99_us") : STR(""), CLI_PLAIN);
+        cli_table_cell(t, short_count(cli, target, "connections"), CLI_PLAIN);
     }
 }
 
@@ -197,7 +234,7 @@ static void print_errors(struct cli *cli, const json_t *errors)
     }
 }
 
-static enum cli_exit show_status(struct cli *cli)
+static enum cli_exit print_status(struct cli *cli)
 {
     AUTO(json_decref) json_t *doc = NULL;
     enum cli_exit status = cli_call(cli, "GET", STR("/v1/status"), NULL, &doc);
@@ -211,6 +248,67 @@ static enum cli_exit show_status(struct cli *cli)
     return CLI_OK;
 }
 
+/* As many lines as the terminal has, so that it does not scroll. */
+static void put_screen(struct cli *cli, struct str text)
+{
+    unsigned left = cli->env->height > 1 ? cli->env->height - 1 : UINT_MAX;
+    struct str line;
+    (void)fputs("\033[H\033[2J", cli->env->out);
+    for (; left > 0 && str_split(text, '\n', &line, &text); left--)
+        (void)fprintf(cli->env->out, "%.*s\n", STR_ARG(line));
+    (void)fflush(cli->env->out);
+}
+
+/* Collected first and shown at once: a screen half painted flickers.  An arena of its own, for
+ * this may go on for days. */
+static enum cli_exit paint(const struct cli *cli)
+{
+    AUTO(arena_free) struct arena *a = arena_new(64 * KIB, CLI_ARENA_MAX_BYTES);
+    struct cli_env env = *cli->env;
+    struct cli round = *cli;
+    char *text = NULL;
+    size_t len = 0;
+    env.out = open_memstream(&text, &len);
+    if (env.out == NULL || a == NULL)
+        return cli_complain(&round, CLI_FAILED, "out of memory");
+    round.env = &env;
+    round.arena = a;
+    enum cli_exit status = print_status(&round);
+    (void)fclose(env.out);
+    if (status == CLI_OK) {
+        round.env = cli->env;
+        put_screen(&round, str_make(text, len));
+    }
+    mem_free(text);
+    return status;
+}
+
+static enum cli_exit watch(const struct cli *cli)
+{
+    enum cli_exit status;
+    do
+        status = paint(cli);
+    while (status == CLI_OK && cli->env->pause(cli->env->arg, WATCH_MS));
+    return status;
+}
+
+static enum cli_exit show_status(struct cli *cli)
+{
+    if (!cli_args_is_on(&cli->args, "watch"))
+        return print_status(cli);
+    if (!cli->env->is_terminal || cli->is_json)
+        return cli_complain(cli, CLI_USAGE, "--watch repaints a terminal: it needs one%s",
+                            cli->is_json ? ", and no --json" : "");
+    return watch(cli);
+}
+
+/* clang-format off */
+static const struct cli_flag status_flags[] = {
+    {"watch", NULL, "paint it again each second, until Ctrl-C"},
+    {NULL, NULL, NULL},
+};
+/* clang-format on */
+
 static enum cli_exit version(struct cli *cli)
 {
     if (cli->is_json)
@@ -223,7 +321,11 @@ static enum cli_exit version(struct cli *cli)
 /* clang-format off */
 const struct cli_command cli_status_commands[] = {
     {.name = "status", .arguments = "",
+     .flags = status_flags,
      .summary = "Show listeners, routes, targets up or down, certificates and the last errors.",
+     .more =
+        "REQUESTS, FAILED and CONNS are of the target; P50 and P99 are the times that half\n"
+        "and 99 in 100 requests of the route stay below, as well as a histogram can tell.\n",
      .fn = show_status},
     {.name = "version", .arguments = "", .summary = "Show the version of this program.",
      .fn = version},

@@ -450,6 +450,12 @@ static const char *read_variable(void *arg, const char *name)
     return getenv(name);
 }
 
+static bool pause_for(void *arg, unsigned ms)
+{
+    (void)arg;
+    return usleep(ms * 1000) == 0;
+}
+
 static int run_command(int argc, char **argv)
 {
     struct winsize size = {.ws_col = 0};
@@ -465,7 +471,9 @@ static int run_command(int argc, char **argv)
                           .err = stderr,
                           .is_root = geteuid() == 0,
                           .is_terminal = is_terminal,
-                          .width = size.ws_col};
+                          .width = size.ws_col,
+                          .height = size.ws_row,
+                          .pause = pause_for};
     int status = cli_main(&env, argc, argv);
     curl_global_cleanup();
     return status;

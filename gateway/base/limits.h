@@ -103,12 +103,13 @@
 #define AUTH_SOURCES_MAX      256          /* addresses with failed attempts remembered */
 #define AUTH_FAILURES_MAX     10           /* wrong tokens per source and window, then 429 */
 #define AUTH_WINDOW_MS        60000
-#define CLI_CONNECT_LIMIT_MS  5000        /* command line to the admin interface */
-#define CLI_REQUEST_LIMIT_MS  600000      /* ... an import of 100,000 routes included */
-#define CLI_FILE_MAX_BYTES    (128 * MIB) /* a file named on the command line */
-#define METRICS_ROUTES_MAX    5000        /* with traffic, in one answer: 16 MiB of text */
-#define METRICS_TARGETS_MAX   20000       /* ... and 16 MiB more */
-#define TOKENS_MAX            1000        /* API tokens */
+#define CLI_CONNECT_LIMIT_MS  5000         /* command line to the admin interface */
+#define CLI_REQUEST_LIMIT_MS  600000       /* ... an import of 100,000 routes included */
+#define CLI_ARENA_MAX_BYTES   (1024 * MIB) /* tables of 1,000,000 rows */
+#define CLI_FILE_MAX_BYTES    (128 * MIB)  /* a file named on the command line */
+#define METRICS_ROUTES_MAX    5000         /* with traffic, in one answer: 16 MiB of text */
+#define METRICS_TARGETS_MAX   20000        /* ... and 16 MiB more */
+#define TOKENS_MAX            1000         /* API tokens */
 
 /* acme */
 #define ACME_CONNECT_LIMIT_MS    15000     /* to the CA */

@@ -37,6 +37,13 @@ static const char *variable(void *arg, const char *name)
     return NULL;
 }
 
+static bool pause_for(void *arg, unsigned ms)
+{
+    struct cli_fixture *f = arg;
+    (void)ms;
+    return f->pauses > 0 && f->pauses-- > 0;
+}
+
 static int run_words(struct cli_fixture *f, int argc, char **argv)
 {
     size_t out_len;
@@ -50,6 +57,8 @@ static int run_words(struct cli_fixture *f, int argc, char **argv)
                           .err = open_memstream(&f->err, &err_len),
                           .is_terminal = f->is_terminal,
                           .width = f->width,
+                          .height = f->height,
+                          .pause = pause_for,
                           .transport = api_fixture_transport,
                           .transport_arg = &f->api};
     int status = cli_main(&env, argc, argv);

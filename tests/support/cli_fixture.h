@@ -13,6 +13,8 @@ struct cli_fixture {
     const char *input;            /* standard input; may be NULL */
     bool is_terminal;
     unsigned width;
+    unsigned height;
+    unsigned pauses; /* granted before it is enough */
     char *out;
     char *err;
 };

@@ -59,6 +59,43 @@ static void test_many_routes_stay_one_screen(void **state)
     assert_false(cli_fixture_said(&fixture, "h7.example"));
 }
 
+static void test_times_and_counts(void **state)
+{
+    (void)state;
+    cli_fixture_ok(&fixture, "route add a.example 8080 --id r --certificate none");
+    AUTO(snapshot_unref) const struct snapshot *s = store_snapshot(fixture.api.api.store);
+    const struct route *r = snapshot_route_find(s, STR("r"));
+    route_live_begin(r->live, 0);
+    route_live_end(r->live, 0,
+                   &(struct route_outcome){.class = ROUTE_CLASS_2XX, .total_us = 2000000});
+    struct target_live *live = upstream_targets(&r->upstream)[0].live;
+    atomic_store(&live->requests, 1234567);
+    atomic_store(&live->failures, 12345);
+    cli_fixture_ok(&fixture, "status");
+    assert_true(cli_fixture_said(&fixture, "1.2M"));
+    assert_true(cli_fixture_said(&fixture, "12.3k"));
+    assert_true(cli_fixture_said(&fixture, "2.5s"));
+}
+
+static void test_watching_repaints_a_terminal(void **state)
+{
+    (void)state;
+    assert_int_equal(cli_fixture_run(&fixture, "status --watch"), 2);
+    assert_true(cli_fixture_complained(&fixture, "terminal"));
+    fixture.is_terminal = true;
+    assert_int_equal(cli_fixture_run(&fixture, "status --watch --json"), 2);
+    fixture.pauses = 2;
+    cli_fixture_ok(&fixture, "status --watch");
+    unsigned screens = 0;
+    for (const char *at = fixture.out; (at = strstr(at, "\033[H\033[2J")) != NULL; at++)
+        screens++;
+    assert_int_equal(screens, 3);
+    fixture.height = 3;
+    cli_fixture_ok(&fixture, "status --watch");
+    assert_true(cli_fixture_said(&fixture, "0 routes"));
+    assert_false(cli_fixture_said(&fixture, "127.0.0.1:8080"));
+}
+
 static void test_colours_only_on_a_terminal_that_wants_them(void **state)
 {
     (void)state;
@@ -78,6 +115,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_nothing_yet, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_one_route, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_many_routes_stay_one_screen, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_times_and_counts, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_watching_repaints_a_terminal, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_colours_only_on_a_terminal_that_wants_them, set_up,
                                         tear_down),
     };
