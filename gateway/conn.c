@@ -6,6 +6,7 @@
 #include "gateway/link.h"
 
 #include "gateway/base/limits.h"
+#include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/base/metrics.h"
 
@@ -373,10 +374,23 @@ static struct err start(struct conn *c, int fd)
     return e;
 }
 
+/* Once per shortage: whoever connects by the thousand shall not fill the log as well. */
+static void note_refusal(struct worker *w)
+{
+    uint64_t now_ms = loop_now_ms(w->loop);
+    if (w->refused_ms == 0 || now_ms - w->refused_ms > SHORTAGE_QUIET_MS)
+        log_warn("connections_refused", KV_U64("open", w->conn_count),
+                 KV_CSTR("reason", "all that the limit of open files allows are in use"));
+    w->refused_ms = now_ms;
+}
+
 void conn_accept(struct worker *w, enum listener_kind kind, int fd, const struct peer *peer)
 {
-    struct conn *c = w->conn_count >= CONNS_PER_WORKER_MAX ? NULL : mem_new(struct conn);
+    bool is_full = w->conn_count >= w->conns_max;
+    struct conn *c = is_full ? NULL : mem_new(struct conn);
     metric_add(METRIC_CONNECTIONS_TOTAL, 1);
+    if (is_full)
+        note_refusal(w);
     if (c == NULL) {
         metric_add(METRIC_CONNECTIONS_REFUSED, 1);
         (void)close(fd);

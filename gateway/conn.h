@@ -16,8 +16,8 @@ struct conn;
 struct exchange;
 struct link;
 
-/* Takes over fd.  Without memory or above CONNS_PER_WORKER_MAX the connection is closed at
- * once. */
+/* Takes over fd.  Without memory or above the worker's conns_max the connection is closed
+ * at once. */
 void conn_accept(struct worker *w, enum listener_kind kind, int fd, const struct peer *peer);
 
 struct link *conn_link(struct conn *c);

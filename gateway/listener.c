@@ -1,6 +1,7 @@
 #include "gateway/listener.h"
 
 #include "gateway/base/limits.h"
+#include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 
 #include <arpa/inet.h>
@@ -211,6 +212,7 @@ struct listener {
     struct loop *loop;
     struct watch watch;
     struct timer rest;
+    uint64_t rested_ms; /* when accepting last had to rest */
     struct deferred reaper;
     int fd;
     enum listener_kind kind;
@@ -240,6 +242,17 @@ static void on_rested(struct timer *t)
         loop_timer_set(l->loop, t, REST_MS);
 }
 
+/* Descriptors or memory have run out: what waits is accepted when there are some again. */
+static void rest(struct listener *l, int error)
+{
+    uint64_t now_ms = loop_now_ms(l->loop);
+    if (l->rested_ms == 0 || now_ms - l->rested_ms > SHORTAGE_QUIET_MS)
+        log_warn("accepting_rests", KV_CSTR("reason", strerrordesc_np(error)));
+    l->rested_ms = now_ms;
+    loop_unwatch(l->loop, &l->watch);
+    loop_timer_set(l->loop, &l->rest, REST_MS);
+}
+
 static void on_ready(struct watch *w, uint32_t events)
 {
     struct listener *l = container_of(w, struct listener, watch);
@@ -253,8 +266,7 @@ static void on_ready(struct watch *w, uint32_t events)
             read_peer(&from, &peer);
             l->on_accept(l->arg, l->kind, fd, &peer);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            loop_unwatch(l->loop, &l->watch);
-            loop_timer_set(l->loop, &l->rest, REST_MS);
+            rest(l, errno);
             return;
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             return;

@@ -12,6 +12,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <sys/resource.h>
 
 /* ---- snapshots ---- */
 
@@ -206,12 +207,23 @@ static void *run(void *arg)
     return NULL;
 }
 
+/* Accepted clients must be able to reach a target, so they never get all descriptors. */
+static size_t share_of_descriptors(unsigned worker_count)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur < FDS_RESERVED + 2)
+        return 1;
+    size_t share = (files.rlim_cur - FDS_RESERVED) / 2 / worker_count;
+    return share < CONNS_PER_WORKER_MAX ? share : CONNS_PER_WORKER_MAX;
+}
+
 struct err worker_start(const struct worker_options *o, struct worker **ret_worker)
 {
     struct worker *w = mem_new(struct worker);
     if (w == NULL)
         return fail(ERR_MEMORY, 0);
     w->options = *o;
+    w->conns_max = share_of_descriptors(o->listeners->worker_count);
     w->arenas = (struct arena_pool){.first_bytes = EXCHANGE_ARENA_BYTES,
                                     .max_bytes = EXCHANGE_ARENA_MAX_BYTES,
                                     .max_count = EXCHANGE_ARENAS_KEPT_MAX};

@@ -5,7 +5,8 @@
  *          another worker.
  * Thread:  the worker's own, but for worker_start, worker_stop and the ports at the end.
  * Owns:    all it points at, but for log and options, which outlive it.
- * Limits:  CONNS_PER_WORKER_MAX.
+ * Limits:  CONNS_PER_WORKER_MAX, and a share of the descriptors of the process: each client
+ *          may need another one for its target, and FDS_RESERVED are not theirs.
  * Fails:   worker_start: ERR_IO, ERR_MEMORY, ERR_CRYPTO. */
 #pragma once
 
@@ -58,7 +59,9 @@ struct worker {
     const struct snapshot *snapshot; /* the same, for TLS */
     struct list conns;               /* open client connections */
     size_t conn_count;
-    bool is_draining; /* no new connections; each ends with its exchange */
+    size_t conns_max;
+    uint64_t refused_ms; /* when a connection was last refused because of conns_max */
+    bool is_draining;    /* no new connections; each ends with its exchange */
     struct {
         int64_t second;
         char text[UNITS_HTTP_DATE_MAX];

@@ -38,6 +38,8 @@
 
 /* gateway: client side */
 #define CONNS_PER_WORKER_MAX     100000 /* beyond it new ones are closed at once */
+#define FDS_RESERVED             64     /* not for clients or targets: store, admin API, logs */
+#define SHORTAGE_QUIET_MS        60000  /* a shortage that returns sooner is the same one */
 #define ACCEPT_BATCH_MAX         64 /* accepts per turn, so that open connections get theirs */
 #define LISTEN_BACKLOG           4096      /* the kernel clamps to net.core.somaxconn */
 #define HANDSHAKE_LIMIT_MS       10000     /* TLS handshake, from accept */
