@@ -51,6 +51,22 @@ const struct peer *conn_peer(const struct conn *c)
     return &c->peer;
 }
 
+static struct proxy_endpoint endpoint_of(const struct peer *p)
+{
+    struct proxy_endpoint e = {.port = p->port};
+    memcpy(e.address, p->address, sizeof(e.address));
+    return e;
+}
+
+void conn_endpoints(struct conn *c, struct proxy_header *ret_endpoints)
+{
+    struct peer local;
+    listener_read_local(transport_fd(&c->link.transport), &local);
+    *ret_endpoints = (struct proxy_header){.has_addresses = true,
+                                           .source = endpoint_of(&c->peer),
+                                           .destination = endpoint_of(&local)};
+}
+
 const struct tls_choice *conn_tls_choice(const struct conn *c)
 {
     return c->is_tls ? &c->choice : NULL;

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "gateway/listener.h"
+#include "gateway/proxy_protocol.h"
 #include "gateway/tls/tls_server.h"
 #include "gateway/worker.h"
 
@@ -22,6 +23,9 @@ void conn_accept(struct worker *w, enum listener_kind kind, int fd, const struct
 
 struct link *conn_link(struct conn *c);
 const struct peer *conn_peer(const struct conn *c);
+
+/* The client, and the address it connected to, as a target is told of them. */
+void conn_endpoints(struct conn *c, struct proxy_header *ret_endpoints);
 
 /* NULL without TLS. */
 const struct tls_choice *conn_tls_choice(const struct conn *c);

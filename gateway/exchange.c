@@ -222,6 +222,11 @@ static enum step pick_target(struct exchange *x)
                                     .user = &exchange_target_user,
                                     .arg = x,
                                     .must_be_fresh = x->is_repeated};
+    struct proxy_header client;
+    if (x->route->upstream.proxy_protocol != PROXY_OFF) {
+        conn_endpoints(x->conn, &client);
+        o.client = &client;
+    }
     struct err e = target_conn_get(x->worker, &o, &x->target_conn);
     if (failed(e)) {
         exchange_give_up(x, e);

@@ -235,6 +235,14 @@ static void read_peer(const union socket_address *a, struct peer *ret_peer)
     }
 }
 
+void listener_read_local(int fd, struct peer *ret_local)
+{
+    union socket_address at = {.any = {.sa_family = AF_INET}};
+    socklen_t len = sizeof(at);
+    (void)getsockname(fd, &at.any, &len);
+    read_peer(&at, ret_local);
+}
+
 static void on_rested(struct timer *t)
 {
     struct listener *l = container_of(t, struct listener, rest);

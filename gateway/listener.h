@@ -52,6 +52,9 @@ struct peer {
     uint16_t port;
 };
 
+/* The address that a client connected to. */
+void listener_read_local(int fd, struct peer *ret_local);
+
 /* The worker's thread; takes over fd. */
 typedef void listener_accept_fn(void *arg, enum listener_kind kind, int fd,
                                 const struct peer *peer);

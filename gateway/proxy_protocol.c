@@ -1,10 +1,11 @@
 /* proxy_protocol.c - version 1: one line of text; version 2: a binary block; then which of the
- * two it is. */
+ * two it is; then the other way round. */
 #include "gateway/proxy_protocol.h"
 
 #include "gateway/base/limits.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 
 enum { LINE_MAX_BYTES = 107 }; /* 2.1: the longest line, its CRLF included */
 
@@ -228,4 +229,73 @@ struct err proxy_protocol_read(struct str bytes, struct proxy_header *ret_header
     if (str_starts(bytes, signature))
         return read_v2(bytes, ret_header, ret_len);
     return fail(ERR_AGAIN, 0);
+}
+
+/* ---- towards a target ---- */
+
+static bool is_v4(const struct proxy_endpoint *e)
+{
+    return memcmp(e->address, mapped_prefix, sizeof(mapped_prefix)) == 0;
+}
+
+static bool are_v4(const struct proxy_header *h)
+{
+    return is_v4(&h->source) && is_v4(&h->destination);
+}
+
+/* As inet_ntop writes it; with an IPv6 peer an IPv4 address stays mapped. */
+static void print_address(const struct proxy_endpoint *e, bool as_v4,
+                          char text[INET6_ADDRSTRLEN])
+{
+    (void)inet_ntop(as_v4 ? AF_INET : AF_INET6,
+                    e->address + (as_v4 ? sizeof(mapped_prefix) : 0), text, INET6_ADDRSTRLEN);
+}
+
+struct str proxy_protocol_write_v1(const struct proxy_header *h,
+                                   char text[PROXY_HEADER_WRITE_MAX_BYTES])
+{
+    static const struct str unknown = STR_LIT("PROXY UNKNOWN\r\n");
+    char source[INET6_ADDRSTRLEN], destination[INET6_ADDRSTRLEN];
+    if (!h->has_addresses)
+        return unknown;
+    bool as_v4 = are_v4(h);
+    print_address(&h->source, as_v4, source);
+    print_address(&h->destination, as_v4, destination);
+    int len = snprintf(text, PROXY_HEADER_WRITE_MAX_BYTES, "PROXY TCP%c %s %s %u %u\r\n",
+                       as_v4 ? '4' : '6', source, destination, (unsigned)h->source.port,
+                       (unsigned)h->destination.port);
+    return str_make(text, (size_t)len);
+}
+
+static char *put_bytes(char *at, const void *bytes, size_t len)
+{
+    memcpy(at, bytes, len);
+    return at + len;
+}
+
+static char *put_u16(char *at, size_t value)
+{
+    at[0] = (char)(value >> 8);
+    at[1] = (char)value;
+    return at + 2;
+}
+
+struct str proxy_protocol_write_v2(const struct proxy_header *h,
+                                   char text[PROXY_HEADER_WRITE_MAX_BYTES])
+{
+    bool as_v4 = are_v4(h);
+    size_t skip = as_v4 ? sizeof(mapped_prefix) : 0;
+    size_t address_bytes = h->has_addresses ? sizeof(h->source.address) - skip : 0;
+    unsigned family = as_v4 ? FAMILY_INET : FAMILY_INET6;
+    char *at = put_bytes(text, signature.p, signature.len);
+    *at++ = h->has_addresses ? COMMAND_PROXY : COMMAND_LOCAL;
+    *at++ = h->has_addresses ? (char)(family << 4 | PROTOCOL_STREAM) : 0;
+    at = put_u16(at, h->has_addresses ? 2 * address_bytes + 4 : 0);
+    if (h->has_addresses) {
+        at = put_bytes(at, h->source.address + skip, address_bytes);
+        at = put_bytes(at, h->destination.address + skip, address_bytes);
+        at = put_u16(at, h->source.port);
+        at = put_u16(at, h->destination.port);
+    }
+    return str_make(text, (size_t)(at - text));
 }

@@ -1,10 +1,11 @@
 /* proxy_protocol.h - the PROXY header that a proxy sends first on a connection, to tell whose
  * it is (HAProxy's proxy-protocol.txt, versions 1 and 2).
  *
- * Purpose: bytes to addresses.  Sans I/O: no descriptor, no clock.
+ * Purpose: bytes to addresses, and addresses to bytes.  Sans I/O: no descriptor, no clock.
  * Thread:  any; nothing is kept.
  * Owns:    nothing.
- * Limits:  107 bytes in version 1, PROXY_HEADER_MAX_BYTES in version 2.
+ * Limits:  107 bytes in version 1, PROXY_HEADER_MAX_BYTES in version 2; what we write has no
+ *          extensions.
  * Fails:   reading: ERR_AGAIN while the header may still become a good one, else
  *          ERR_PROXY_HEADER; nothing is written then. */
 #pragma once
@@ -28,3 +29,13 @@ struct proxy_header {
  * them are the header; what follows belongs to TLS or HTTP. */
 struct err proxy_protocol_read(struct str bytes, struct proxy_header *ret_header,
                                size_t *ret_len);
+
+/* ---- towards a target ---- */
+
+enum { PROXY_HEADER_WRITE_MAX_BYTES = 108 };
+
+/* The header that says h, in text.  Without addresses it says UNKNOWN, or LOCAL. */
+struct str proxy_protocol_write_v1(const struct proxy_header *h,
+                                   char text[PROXY_HEADER_WRITE_MAX_BYTES]);
+struct str proxy_protocol_write_v2(const struct proxy_header *h,
+                                   char text[PROXY_HEADER_WRITE_MAX_BYTES]);

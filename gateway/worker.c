@@ -2,6 +2,7 @@
 #include "gateway/worker.h"
 
 #include "gateway/conn.h"
+#include "gateway/tls/tls_sessions.h"
 #include "gateway/upstream/balance.h"
 #include "gateway/upstream/resolve.h"
 #include "gateway/upstream/target_conn.h"
@@ -50,6 +51,7 @@ static bool adopt(struct worker *w, const struct snapshot *snapshot)
     struct pin *old = w->pin;
     w->pin = pin;
     w->snapshot = snapshot;
+    tls_sessions_sweep(w->tls_sessions, snapshot);
     if (old != NULL)
         worker_unpin(w, old);
     return true;
@@ -168,6 +170,7 @@ static void free_worker(struct worker *w)
         worker_unpin(w, w->pin);
     resolver_free(w->resolver);
     balancer_free(w->balancer);
+    tls_sessions_free(w->tls_sessions);
     tls_client_free(w->tls_client);
     tls_server_free(w->tls_server);
     scratch_fini(&w->scratch);
@@ -183,6 +186,7 @@ static struct err make_parts(struct worker *w)
     TRY(scratch_init(&w->scratch));
     TRY(tls_server_new(w->options.ticket_keys, &w->tls_server));
     TRY(tls_client_new(&w->tls_client));
+    TRY(tls_sessions_new(&w->tls_sessions));
     TRY(resolver_new(w->loop, &w->resolver));
     TRY(target_pool_new(&w->pool));
     w->balancer = balancer_new();

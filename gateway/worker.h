@@ -29,6 +29,7 @@ struct access_log;
 struct balancer;
 struct resolver;
 struct target_pool;
+struct tls_sessions;
 
 /* A snapshot in use: exchanges that began with it count themselves without atomics. */
 struct pin {
@@ -52,6 +53,7 @@ struct worker {
     struct buf_pool bufs;     /* for what waits to be sent */
     struct tls_server *tls_server;
     struct tls_client *tls_client;
+    struct tls_sessions *tls_sessions; /* with targets */
     struct resolver *resolver;
     struct target_pool *pool;
     struct balancer *balancer;

@@ -73,8 +73,20 @@ static bool set_trust(SSL *ssl, const struct upstream_tls *tls)
     return SSL_set1_verify_cert_store(ssl, tls->trust) == 1;
 }
 
+static struct err set_cert(SSL *ssl, const struct cert *cert)
+{
+    const struct cert_material *m;
+    if (!cert->has_material)
+        return fail(ERR_TARGET_CLIENT_CERT, 0);
+    TRY(cert_material(cert, &m));
+    if (SSL_use_cert_and_key(ssl, m->leaf, m->key, m->chain, 1) != 1)
+        return fail(ERR_CRYPTO, 0);
+    return OK;
+}
+
 struct err tls_client_connect(struct tls_client *c, const struct upstream_tls *tls,
-                              const struct target *target, SSL **ret_ssl)
+                              const struct target *target, const struct cert *cert,
+                              SSL **ret_ssl)
 {
     SSL *ssl = SSL_new(c->ctx);
     if (ssl == NULL)
@@ -82,6 +94,11 @@ struct err tls_client_connect(struct tls_client *c, const struct upstream_tls *t
     if (!set_name(ssl, tls, target) || !set_trust(ssl, tls)) {
         SSL_free(ssl);
         return fail(ERR_CRYPTO, 0);
+    }
+    struct err e = cert == NULL ? OK : set_cert(ssl, cert);
+    if (failed(e)) {
+        SSL_free(ssl);
+        return e;
     }
     SSL_set_connect_state(ssl);
     *ret_ssl = ssl;

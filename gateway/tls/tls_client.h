@@ -9,7 +9,7 @@
  *          OpenSSL's code). */
 #pragma once
 
-#include "store/model.h"
+#include "store/cert.h"
 
 #include <openssl/ssl.h>
 
@@ -20,9 +20,11 @@ void tls_client_free(struct tls_client *c);
 
 /* A fresh SSL in connect state.  The name asked for and verified is tls.server_name, else
  * the target's host; for a target given by address the address itself is verified and no
- * name is sent. */
+ * name is sent.  cert: presented if the target asks for one; NULL: none;
+ * ERR_TARGET_CLIENT_CERT: it has no key yet. */
 struct err tls_client_connect(struct tls_client *c, const struct upstream_tls *tls,
-                              const struct target *target, SSL **ret_ssl);
+                              const struct target *target, const struct cert *cert,
+                              SSL **ret_ssl);
 
 /* After a finished handshake: checks the pin; OK otherwise. */
 struct err tls_client_check(const SSL *ssl, const struct upstream_tls *tls);

@@ -153,7 +153,8 @@ static void wake_waiters(struct name *n)
 static void copy_address(struct addresses *to, const struct ares_addrinfo_node *from)
 {
     union address a = {.any = {.sa_family = AF_UNSPEC}};
-    if (from->ai_addrlen > sizeof(a) || to->count == DNS_ADDRESSES_MAX)
+    bool is_known = from->ai_family == AF_INET || from->ai_family == AF_INET6;
+    if (!is_known || from->ai_addrlen > sizeof(a) || to->count == DNS_ADDRESSES_MAX)
         return;
     memcpy(&a, from->ai_addr, from->ai_addrlen);
     to->items[to->count++] = a;

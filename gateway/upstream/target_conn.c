@@ -1,10 +1,10 @@
-/* target_conn.c - get -> (pool) | resolve -> connect_next -> on_open -> ready -> release ->
- * (pool). */
+/* target_conn.c - get -> (pool) | dial -> on_dialed -> handshake -> ready -> release -> (pool). */
 #include "gateway/upstream/target_conn.h"
 
 #include "gateway/http/h1_codec.h"
 #include "gateway/tls/tls_client.h"
-#include "gateway/upstream/resolve.h"
+#include "gateway/tls/tls_sessions.h"
+#include "gateway/upstream/dial.h"
 
 #include "gateway/base/clock.h"
 #include "gateway/base/limits.h"
@@ -12,14 +12,12 @@
 #include "gateway/base/mem.h"
 #include "gateway/base/metrics.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
-#include <netinet/tcp.h>
-#include <sys/un.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-enum conn_state { CONN_RESOLVING, CONN_CONNECTING, CONN_READY, CONN_IDLE, CONN_DEAD };
+enum conn_state { CONN_DIALING, CONN_HANDSHAKE, CONN_READY, CONN_IDLE, CONN_DEAD };
 
 struct target_conn {
     struct link link;
@@ -31,13 +29,10 @@ struct target_conn {
     enum conn_state state;
     enum target_stage stage; /* CONN_DEAD: where it failed */
     uint32_t exchange_count;
-    struct addresses addresses;
-    size_t next_address;
-    struct resolver_waiter waiter;
+    struct dial *dial;          /* CONN_DIALING */
+    struct proxy_header client; /* for the PROXY header, if the route sends one */
     struct timer timer;         /* connect limit, then idle limit */
-    uint64_t give_up_ms;        /* end of the connect limit */
-    struct deferred reaper;     /* frees, or reports a failure found while being made */
-    struct err last_error;      /* of the address tried last */
+    struct deferred reaper;
     struct pool_slot *slot;     /* where it rests between exchanges */
     struct list_node pool_node; /* CONN_IDLE: in the slot */
 };
@@ -179,7 +174,7 @@ static void close_conn(struct target_conn *c)
     leave_slot(c->worker->pool, c);
     c->state = CONN_DEAD;
     c->user = NULL;
-    resolver_cancel(&c->waiter);
+    dial_stop(c->dial);
     loop_timer_stop(c->worker->loop, &c->timer);
     link_close(&c->link);
     atomic_fetch_sub_explicit(&c->target->live->connections, 1, memory_order_relaxed);
@@ -187,14 +182,21 @@ static void close_conn(struct target_conn *c)
     loop_defer(c->worker->loop, &c->reaper);
 }
 
+/* c->dial is gone when a dial tells of its failure. */
+static enum target_stage stage_of_failure(const struct target_conn *c, struct err e)
+{
+    if (c->state == CONN_DIALING && c->dial == NULL)
+        return err_is(e, ERR_TARGET_DNS) ? TARGET_RESOLVING : TARGET_CONNECTING;
+    return target_conn_stage(c);
+}
+
 static void fail_conn(struct target_conn *c, struct err e)
 {
     const struct target_user *user = c->user;
     void *arg = c->arg;
-    bool was_connecting = c->state == CONN_RESOLVING || c->state == CONN_CONNECTING;
-    if (was_connecting)
+    if (c->state == CONN_DIALING || c->state == CONN_HANDSHAKE)
         metric_add(METRIC_TARGET_CONNECTS_FAILED, 1);
-    c->stage = target_conn_stage(c);
+    c->stage = stage_of_failure(c, e);
     close_conn(c);
     if (user != NULL)
         user->on_failed(arg, e);
@@ -241,24 +243,64 @@ static const struct codec_events codec_events = {
     .on_end = on_codec_end,
 };
 
-static struct err open_link(struct target_conn *c, int fd, bool is_connecting)
+/* The certificate as it is now: one that was renewed is used by new connections. */
+static const struct cert *client_cert(const struct target_conn *c)
 {
-    SSL *ssl = NULL;
-    if (c->target->scheme == TARGET_HTTPS) {
-        struct err e =
-            tls_client_connect(c->worker->tls_client, &c->route->upstream.tls, c->target, &ssl);
-        if (failed(e)) {
-            (void)close(fd);
-            return e;
-        }
+    struct str id = c->route->upstream.tls.certificate;
+    return str_is_empty(id) ? NULL : snapshot_cert_find(c->worker->snapshot, id);
+}
+
+static struct err make_tls(struct target_conn *c, SSL **ret_ssl)
+{
+    const struct upstream_tls *tls = &c->route->upstream.tls;
+    const struct cert *cert = client_cert(c);
+    *ret_ssl = NULL;
+    if (c->target->scheme != TARGET_HTTPS)
+        return OK;
+    if (cert == NULL && !str_is_empty(tls->certificate))
+        return fail(ERR_TARGET_CLIENT_CERT, 0); /* the route is older than its deletion */
+    TRY(tls_client_connect(c->worker->tls_client, tls, c->target, cert, ret_ssl));
+    tls_sessions_offer(c->worker->tls_sessions, c->route, c->target, *ret_ssl);
+    return OK;
+}
+
+/* First of all bytes, and in the clear also where TLS follows.  A socket without anything in it
+ * takes them at once. */
+static struct err send_proxy_header(struct target_conn *c, int fd)
+{
+    char text[PROXY_HEADER_WRITE_MAX_BYTES];
+    struct str header;
+    switch ((enum upstream_proxy)c->route->upstream.proxy_protocol) {
+    case PROXY_OFF:
+        return OK;
+    case PROXY_V1:
+        header = proxy_protocol_write_v1(&c->client, text);
+        break;
+    case PROXY_V2:
+        header = proxy_protocol_write_v2(&c->client, text);
+        break;
+    }
+    if (send(fd, header.p, header.len, MSG_NOSIGNAL) != (ssize_t)header.len)
+        return fail(ERR_TARGET_CONNECT, errno);
+    return OK;
+}
+
+static struct err open_link(struct target_conn *c, int fd)
+{
+    SSL *ssl;
+    struct err e = send_proxy_header(c, fd);
+    if (!failed(e))
+        e = make_tls(c, &ssl);
+    if (failed(e)) {
+        (void)close(fd);
+        return e;
     }
     TRY(link_open(&c->link, &(struct link_options){.loop = c->worker->loop,
                                                    .scratch = &c->worker->scratch,
                                                    .bufs = &c->worker->bufs,
                                                    .events = &link_events,
                                                    .fd = fd,
-                                                   .ssl = ssl,
-                                                   .is_connecting = is_connecting}));
+                                                   .ssl = ssl}));
     return h1_codec_new_client(&(struct codec_options){.events = &codec_events,
                                                        .arg = c,
                                                        .out = &c->link.out,
@@ -268,128 +310,45 @@ static struct err open_link(struct target_conn *c, int fd, bool is_connecting)
                                &c->link.codec);
 }
 
-static uint64_t ms_left(const struct target_conn *c)
+static void note_and_fail(struct target_conn *c, struct err e)
 {
-    uint64_t now_ms = loop_now_ms(c->worker->loop);
-    return c->give_up_ms > now_ms ? c->give_up_ms - now_ms : 0;
+    target_note_failure(c->target, e);
+    fail_conn(c, e);
 }
 
-static struct err connect_to(struct target_conn *c, const struct sockaddr *address,
-                             socklen_t len)
+static void become_ready(struct target_conn *c)
 {
-    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return fail(ERR_TARGET_CONNECT, errno);
-    int on = 1;
-    if (address->sa_family != AF_UNIX)
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    if (connect(fd, address, len) != 0 && errno != EINPROGRESS) {
-        struct err e = fail(ERR_TARGET_CONNECT, errno);
-        (void)close(fd);
-        return e;
-    }
-    c->state = CONN_CONNECTING;
-    /* Each address left gets its share: one that swallows packets must not use up all. */
-    size_t left_count = 1 + c->addresses.count - c->next_address;
-    loop_timer_set(c->worker->loop, &c->timer, ms_left(c) / left_count);
-    metric_add(METRIC_TARGET_CONNECTS, 1);
-    return open_link(c, fd, true);
+    c->state = CONN_READY;
+    loop_timer_stop(c->worker->loop, &c->timer);
+    c->user->on_ready(c->arg);
 }
 
-static struct err connect_unix(struct target_conn *c)
+static void on_dialed(void *arg, int fd)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (c->target->host.len >= sizeof(address.sun_path))
-        return fail(ERR_TARGET_CONNECT, ENAMETOOLONG);
-    memcpy(address.sun_path, c->target->host.p, c->target->host.len);
-    return connect_to(c, (const struct sockaddr *)&address, sizeof(address));
+    struct target_conn *c = arg;
+    c->dial = NULL;
+    c->state = CONN_HANDSHAKE;
+    struct err e = open_link(c, fd);
+    if (failed(e))
+        note_and_fail(c, e);
+    else if (link_state(&c->link) == LINK_OPEN)
+        become_ready(c);
 }
 
-/* The next address that can be tried at all; the last error when there is none left. */
-static struct err connect_next(struct target_conn *c)
+static void on_dial_failed(void *arg, struct err e)
 {
-    while (c->next_address < c->addresses.count) {
-        union address a = c->addresses.items[c->next_address++];
-        bool is_v6 = a.any.sa_family == AF_INET6;
-        if (is_v6)
-            a.v6.sin6_port = htons((uint16_t)c->target->port);
-        else
-            a.v4.sin_port = htons((uint16_t)c->target->port);
-        c->last_error = connect_to(c, &a.any, is_v6 ? sizeof(a.v6) : sizeof(a.v4));
-        if (!failed(c->last_error))
-            return OK;
-        link_close(&c->link);
-    }
-    return c->last_error;
+    struct target_conn *c = arg;
+    c->dial = NULL;
+    note_and_fail(c, e);
 }
 
-static struct err read_literal(struct target_conn *c)
-{
-    union address *a = &c->addresses.items[0];
-    bool is_v6 = c->target->host_kind == TARGET_HOST_IPV6;
-    a->any.sa_family = is_v6 ? AF_INET6 : AF_INET;
-    void *bytes = is_v6 ? (void *)&a->v6.sin6_addr : (void *)&a->v4.sin_addr;
-    if (inet_pton(a->any.sa_family, c->target->host.p, bytes) != 1)
-        return fail(ERR_TARGET_CONNECT, EINVAL);
-    c->addresses.count = 1;
-    return OK;
-}
-
-static struct err find_addresses(struct target_conn *c)
-{
-    if (c->target->host_kind == TARGET_HOST_NAME)
-        return resolver_find(c->worker->resolver, c->target->host, &c->waiter, &c->addresses);
-    return read_literal(c);
-}
-
-/* ERR_AGAIN while something is under way. */
-static struct err start(struct target_conn *c)
-{
-    if (c->target->host_kind == TARGET_HOST_UNIX)
-        return connect_unix(c);
-    TRY(find_addresses(c));
-    return connect_next(c);
-}
-
-static void on_resolved(struct resolver_waiter *w)
-{
-    struct target_conn *c = container_of(w, struct target_conn, waiter);
-    struct err e = start(c);
-    if (failed(e) && !err_is(e, ERR_AGAIN)) {
-        target_note_failure(c->target, e);
-        fail_conn(c, e);
-    }
-}
-
-/* A failure found before target_conn_get returned is told in a turn of its own. */
-static void on_start_failed(struct deferred *d)
-{
-    struct target_conn *c = container_of(d, struct target_conn, reaper);
-    target_note_failure(c->target, c->last_error);
-    fail_conn(c, c->last_error);
-}
-
-/* An address has used up its share: the next one, unless this one has got as far as TLS. */
-static bool go_on_connecting(struct target_conn *c)
-{
-    if (link_state(&c->link) == LINK_HANDSHAKE) {
-        loop_timer_set(c->worker->loop, &c->timer, ms_left(c));
-        return true;
-    }
-    if (c->state != CONN_CONNECTING || c->next_address == c->addresses.count)
-        return false;
-    link_close(&c->link);
-    return !failed(connect_next(c));
-}
+static const struct dial_user dial_user = {.on_connected = on_dialed,
+                                           .on_failed = on_dial_failed};
 
 static void on_connect_timeout(struct timer *t)
 {
     struct target_conn *c = container_of(t, struct target_conn, timer);
-    if (ms_left(c) > 0 && go_on_connecting(c))
-        return;
-    struct err e = fail(ERR_TARGET_CONNECT_TIMEOUT, 0);
-    target_note_failure(c->target, e);
-    fail_conn(c, e);
+    note_and_fail(c, fail(ERR_TARGET_CONNECT_TIMEOUT, 0));
 }
 
 static void on_idle_timeout(struct timer *t)
@@ -402,44 +361,29 @@ static void on_idle_timeout(struct timer *t)
 static void on_link_open(struct link *l)
 {
     struct target_conn *c = container_of(l, struct target_conn, link);
-    SSL *ssl = transport_ssl(&l->transport);
-    struct err e = ssl == NULL ? OK : tls_client_check(ssl, &c->route->upstream.tls);
-    if (failed(e)) {
-        target_note_failure(c->target, e);
-        fail_conn(c, e);
-        return;
-    }
-    c->state = CONN_READY;
-    loop_timer_stop(c->worker->loop, &c->timer);
-    c->user->on_ready(c->arg);
+    struct err e = tls_client_check(transport_ssl(&l->transport), &c->route->upstream.tls);
+    if (failed(e))
+        note_and_fail(c, e);
+    else
+        become_ready(c);
 }
 
 /* What a transport's error means in the state the connection is in. */
 static struct err explain(struct target_conn *c, struct err e)
 {
-    SSL *ssl = transport_ssl(&c->link.transport);
-    if (c->state == CONN_READY || c->state == CONN_IDLE) {
-        if (err_is(e, ERR_IO) || err_is(e, ERR_CRYPTO))
-            return fail(ERR_TARGET_RESET, e.detail);
-        return e;
+    if (c->state == CONN_HANDSHAKE) {
+        tls_sessions_drop(c->worker->tls_sessions, c->target);
+        return tls_client_verdict(transport_ssl(&c->link.transport));
     }
-    if (link_state(&c->link) == LINK_HANDSHAKE && ssl != NULL)
-        return tls_client_verdict(ssl);
-    return err_is(e, ERR_IO) ? fail(ERR_TARGET_CONNECT, e.detail) : e;
+    if (err_is(e, ERR_IO) || err_is(e, ERR_CRYPTO))
+        return fail(ERR_TARGET_RESET, e.detail);
+    return e;
 }
 
 static void on_link_error(struct link *l, struct err e)
 {
     struct target_conn *c = container_of(l, struct target_conn, link);
-    bool is_connecting = c->state == CONN_CONNECTING && link_state(l) == LINK_CONNECTING;
     e = explain(c, e);
-    if (is_connecting && c->next_address < c->addresses.count) {
-        link_close(l);
-        c->last_error = e;
-        e = connect_next(c);
-        if (!failed(e))
-            return;
-    }
     if (c->state != CONN_IDLE)
         target_note_failure(c->target, e);
     fail_conn(c, e);
@@ -461,41 +405,43 @@ static void on_link_sent(struct link *l)
 
 /* ---- the exchange's side ---- */
 
-static struct target_conn *new_conn(struct worker *w, const struct route *route,
-                                    const struct target *target)
+static struct target_conn *new_conn(struct worker *w, const struct target_conn_options *o)
 {
     struct target_conn *c = mem_new(struct target_conn);
     if (c == NULL)
         return NULL;
     c->worker = w;
-    c->route = route;
-    c->target = target;
+    c->route = o->route;
+    c->target = o->target;
     if (!join_slot(w->pool, c)) {
         mem_free(c);
         return NULL;
     }
-    (void)route_ref(route);
-    c->waiter.on_resolved = on_resolved;
-    c->last_error = fail(ERR_TARGET_CONNECT, EADDRNOTAVAIL);
-    atomic_fetch_add_explicit(&target->live->connections, 1, memory_order_relaxed);
+    (void)route_ref(c->route);
+    if (o->client != NULL)
+        c->client = *o->client;
+    c->timer.on_fire = on_connect_timeout;
+    atomic_fetch_add_explicit(&c->target->live->connections, 1, memory_order_relaxed);
     return c;
 }
 
 static struct err make_conn(struct worker *w, const struct target_conn_options *o,
                             struct target_conn **ret_conn)
 {
-    struct target_conn *c = new_conn(w, o->route, o->target);
+    struct target_conn *c = new_conn(w, o);
     if (c == NULL)
         return fail(ERR_MEMORY, 0);
-    c->timer.on_fire = on_connect_timeout;
-    c->give_up_ms = loop_now_ms(w->loop) + o->route->upstream.timeouts.connect_ms;
-    loop_timer_set(w->loop, &c->timer, ms_left(c));
-    struct err e = start(c);
-    if (failed(e) && !err_is(e, ERR_AGAIN)) {
-        c->last_error = e;
-        c->reaper.on_run = on_start_failed;
-        loop_defer(w->loop, &c->reaper);
+    struct err e = dial_start(&(struct dial_options){.loop = w->loop,
+                                                     .resolver = w->resolver,
+                                                     .target = c->target,
+                                                     .user = &dial_user,
+                                                     .arg = c},
+                              &c->dial);
+    if (failed(e)) {
+        close_conn(c);
+        return e;
     }
+    loop_timer_set(w->loop, &c->timer, o->route->upstream.timeouts.connect_ms);
     *ret_conn = c;
     return OK;
 }
@@ -527,17 +473,19 @@ bool target_conn_is_reused(const struct target_conn *c)
     return c->exchange_count > 0;
 }
 
-/* A certificate that is refused is looked at when the link is open. */
 enum target_stage target_conn_stage(const struct target_conn *c)
 {
-    if (c->state == CONN_DEAD)
+    switch (c->state) {
+    case CONN_DEAD:
         return c->stage;
-    if (c->state == CONN_RESOLVING)
-        return TARGET_RESOLVING;
-    bool is_past_tcp =
-        link_state(&c->link) == LINK_HANDSHAKE || link_state(&c->link) == LINK_OPEN;
-    return is_past_tcp && c->target->scheme == TARGET_HTTPS ? TARGET_HANDSHAKE
-                                                            : TARGET_CONNECTING;
+    case CONN_DIALING:
+        return dial_is_resolving(c->dial) ? TARGET_RESOLVING : TARGET_CONNECTING;
+    case CONN_HANDSHAKE:
+    case CONN_READY:
+    case CONN_IDLE:
+        break;
+    }
+    return c->target->scheme == TARGET_HTTPS ? TARGET_HANDSHAKE : TARGET_CONNECTING;
 }
 
 struct link *target_conn_link(struct target_conn *c)
@@ -550,13 +498,27 @@ void target_conn_abandon(struct target_conn *c)
     close_conn(c);
 }
 
+/* Its bytes have told the target whose they are: nobody else's may follow. */
+static bool is_of_one_client(const struct target_conn *c)
+{
+    return c->route->upstream.proxy_protocol != PROXY_OFF;
+}
+
+static void keep_session(const struct target_conn *c)
+{
+    const SSL *ssl = transport_ssl(&c->link.transport);
+    if (ssl != NULL && c->state == CONN_READY)
+        tls_sessions_keep(c->worker->tls_sessions, c->route, c->target, ssl);
+}
+
 void target_conn_release(struct target_conn *c)
 {
     bool is_clean = c->state == CONN_READY && !link_is_closed(&c->link) &&
                     codec_can_reuse(c->link.codec) && link_is_flushed(&c->link) &&
-                    !c->worker->is_draining;
+                    !c->worker->is_draining && !is_of_one_client(c);
     c->user = NULL;
-    c->exchange_count++;
+    if (c->exchange_count++ == 0)
+        keep_session(c);
     if (!is_clean || !put_idle(c)) {
         close_conn(c);
         return;

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "gateway/link.h"
+#include "gateway/proxy_protocol.h"
 #include "gateway/worker.h"
 #include "store/model.h"
 
@@ -34,7 +35,9 @@ struct target_conn_options {
     const struct target *target; /* one of route's */
     const struct target_user *user;
     void *arg;
-    bool must_be_fresh; /* no kept-alive one: the last was dead */
+    bool must_be_fresh;                /* no kept-alive one: the last was dead */
+    const struct proxy_header *client; /* whose request it is, where upstream.proxy_protocol
+                                        * tells the target; NULL: the gateway's own */
 };
 
 /* A connection for a new exchange: a kept-alive one (target_conn_is_ready) or a new one,
@@ -53,7 +56,8 @@ enum target_stage target_conn_stage(const struct target_conn *c);
 
 struct link *target_conn_link(struct target_conn *c);
 
-/* The exchange is over.  Kept alive if the codec says it may be, else closed. */
+/* The exchange is over.  Kept alive if the codec says it may be, else closed; closed also if it
+ * began with a PROXY header, which named one client. */
 void target_conn_release(struct target_conn *c);
 
 /* The exchange gives up: closed. Harmless after on_failed if the pointer was dropped there. */

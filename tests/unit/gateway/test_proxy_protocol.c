@@ -187,6 +187,55 @@ static void the_longest_header_is_taken(void **state)
     assert_err(proxy_protocol_read(str_make(bytes, sizeof(bytes)), &h, &len), ERR_PROXY_HEADER);
 }
 
+/* ---- towards a target ---- */
+
+static const struct {
+    const char *name, *v1; /* v1: read to get the addresses, and written again */
+    struct str v2;
+} written[] = {
+    {"IPv4", "PROXY TCP4 192.0.2.1 198.51.100.2 51234 443\r\n",
+     STR_LIT(SIGNATURE "\x21\x11\0\x0c" IP4)},
+    {"IPv6", "PROXY TCP6 2001:db8::1 2001:db8::2 51234 443\r\n",
+     STR_LIT(SIGNATURE "\x21\x21\0\x24" IP6)},
+    {"nobody", "PROXY UNKNOWN\r\n", STR_LIT(SIGNATURE "\x20\0\0\0")},
+    {"the longest",
+     "PROXY TCP6 ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff "
+     "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n",
+     {.p = NULL}},
+};
+
+static void what_is_written_is_what_is_read(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(written); i++) {
+        char text[PROXY_HEADER_WRITE_MAX_BYTES], before[160], after[160];
+        struct proxy_header h, again;
+        size_t len;
+        assert_ok(proxy_protocol_read(str_from(written[i].v1), &h, &len));
+        assert_row_str(written[i].name, proxy_protocol_write_v1(&h, text), written[i].v1);
+        struct str v2 = proxy_protocol_write_v2(&h, text);
+        if (written[i].v2.p != NULL)
+            assert_true(str_eq(v2, written[i].v2));
+        assert_ok(proxy_protocol_read(v2, &again, &len));
+        assert_int_equal(len, v2.len);
+        assert_true(str_eq(show(&h, before), show(&again, after)));
+    }
+}
+
+/* One side IPv4, the other IPv6: both as IPv6, which holds either. */
+static void families_are_not_mixed(void **state)
+{
+    (void)state;
+    char text[PROXY_HEADER_WRITE_MAX_BYTES];
+    struct proxy_header h, six;
+    size_t len;
+    assert_ok(proxy_protocol_read(STR("PROXY TCP4 192.0.2.1 198.51.100.2 1 2\r\n"), &h, &len));
+    assert_ok(proxy_protocol_read(STR("PROXY TCP6 ::1 2001:db8::2 3 4\r\n"), &six, &len));
+    h.destination = six.destination;
+    assert_str(proxy_protocol_write_v1(&h, text),
+               "PROXY TCP6 ::ffff:192.0.2.1 2001:db8::2 1 4\r\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -194,6 +243,8 @@ int main(void)
         cmocka_unit_test(headers_may_come_in_pieces),
         cmocka_unit_test(a_socket_of_unix_is_not_an_address),
         cmocka_unit_test(the_longest_header_is_taken),
+        cmocka_unit_test(what_is_written_is_what_is_read),
+        cmocka_unit_test(families_are_not_mixed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

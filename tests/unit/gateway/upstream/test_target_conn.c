@@ -1,3 +1,4 @@
+#include "gateway/tls/tls_sessions.h"
 #include "gateway/upstream/resolve.h"
 #include "gateway/upstream/target_conn.h"
 #include "tests/support/asserts.h"
@@ -51,6 +52,7 @@ static int set_up(void **state)
     assert_ok(loop_new(&w.loop));
     assert_ok(scratch_init(&w.scratch));
     assert_ok(tls_client_new(&w.tls_client));
+    assert_ok(tls_sessions_new(&w.tls_sessions));
     assert_ok(resolver_new(w.loop, &w.resolver));
     assert_ok(target_pool_new(&w.pool));
     return a == NULL;
@@ -62,6 +64,7 @@ static int tear_down(void **state)
     target_pool_free(w.pool);
     loop_settle(w.loop);
     resolver_free(w.resolver);
+    tls_sessions_free(w.tls_sessions);
     tls_client_free(w.tls_client);
     scratch_fini(&w.scratch);
     buf_pool_fini(&w.bufs);
@@ -480,6 +483,46 @@ static void after_connecting_the_limit_is_over(void **state)
     turns(3);
     assert_string_equal(u.story, "r");
     target_conn_abandon(u.conn);
+    (void)close(listener);
+    route_unref(r);
+}
+
+/* ---- PROXY headers ---- */
+
+static void such_a_connection_begins_with_its_client(void **state)
+{
+    (void)state;
+    uint16_t port;
+    struct user u = {.conn = NULL};
+    char text[128] = "";
+    static const char want[] = "PROXY TCP4 192.0.2.1 198.51.100.2 51234 443\r\nGET ";
+    struct proxy_header client;
+    size_t len;
+    assert_ok(proxy_protocol_read(str_make(want, sizeof(want) - 5), &client, &len));
+    int listener = listen_at(AF_INET, &port);
+    const struct route *r = use_port("http", port, ", 'proxy_protocol': 'v1'");
+    for (int i = 0; i < 2; i++) { /* the first is not kept for the second */
+        struct target_conn_options o = {.route = r,
+                                        .target = target_of(r),
+                                        .user = &user_ops,
+                                        .arg = &u,
+                                        .client = &client};
+        u = (struct user){.conn = NULL};
+        assert_ok(target_conn_get(&w, &o, &u.conn));
+        turn_until(&u, 'r');
+        int fd = accept_one(listener);
+        send_request(&u);
+        turns(2);
+        assert_true(recv(fd, text, sizeof(text) - 1, MSG_PEEK) > 0);
+        assert_memory_equal(text, want, sizeof(want) - 1);
+        hear_request(fd);
+        say(fd, answer);
+        turn_until(&u, 'e');
+        target_conn_release(u.conn);
+        turns(2);
+        assert_int_equal(connections(r), 0);
+        (void)close(fd);
+    }
     (void)close(listener);
     route_unref(r);
 }
@@ -915,6 +958,7 @@ int main(void)
         WITH_WORKER(a_slow_look_up_is_waited_for),
         WITH_WORKER(the_limit_covers_the_handshake),
         WITH_WORKER(after_connecting_the_limit_is_over),
+        WITH_WORKER(such_a_connection_begins_with_its_client),
         WITH_WORKER(the_targets_certificate_is_judged),
         WITH_WORKER(no_tls_on_the_other_side_is_told),
         WITH_WORKER(an_abandoned_connection_says_nothing_more),
