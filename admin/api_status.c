@@ -35,6 +35,14 @@ static json_t *describe_target(struct arena *a, const struct target *t, json_t *
                    arena_fmt(a, "%.*s is down: %s%s%.*s", STR_ARG(t->url), r.error->text,
                              str_is_empty(words) ? "" : ": ", STR_ARG(words)));
     }
+    if (r.stale_at != 0 && !t->is_draining) {
+        char since[UNITS_TIME_MAX];
+        units_format_time(r.stale_at, since);
+        add_reason(reasons, arena_fmt(a,
+                                      "%.*s: its name no longer resolves; last addresses in "
+                                      "use since %s",
+                                      STR_ARG(t->url), since));
+    }
     return json_pack("{s:s%, s:s, s:b, s:b, s:I, s:I, s:I, s:i, s:o, s:o}", "url", t->url.p,
                      t->url.len, "state", target_report_state_name(r.state), "backup",
                      (int)t->is_backup, "drain", (int)t->is_draining, "requests",

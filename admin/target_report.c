@@ -14,6 +14,7 @@ struct target_report target_report_read(const struct target *t)
     r.error_detail = atomic_load_explicit(&live->error_detail, memory_order_relaxed);
     r.error_at = atomic_load_explicit(&live->error_at, memory_order_relaxed);
     r.ok_at = atomic_load_explicit(&live->ok_at, memory_order_relaxed);
+    r.stale_at = atomic_load_explicit(&live->stale_at, memory_order_relaxed);
     r.requests = atomic_load_explicit(&live->requests, memory_order_relaxed);
     r.failures = atomic_load_explicit(&live->failures, memory_order_relaxed);
     r.retries = atomic_load_explicit(&live->retries, memory_order_relaxed);

@@ -21,6 +21,7 @@ struct target_report {
     uint64_t failures;
     uint64_t retries;
     int32_t connections;
+    int64_t stale_at; /* its name no longer resolves; 0: it does */
 };
 
 struct target_report target_report_read(const struct target *t);

@@ -295,7 +295,8 @@ static struct err start_workers(struct process *p)
                                    .ticket_keys = &p->ticket_keys,
                                    .listeners = p->listeners,
                                    .index = i,
-                                   .access_log = p->access_log};
+                                   .access_log = p->access_log,
+                                   .resolver = p->options.resolver};
         struct err e = worker_start(&o, &p->workers[i]);
         if (failed(e))
             return report(e, "worker_not_started", "");

@@ -1,5 +1,6 @@
 #include "gateway/options.h"
 
+#include <arpa/inet.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,6 +64,39 @@ static struct err set_workers(struct options *o, const char *value)
 static struct err set_user(struct options *o, const char *value)
 {
     o->user = value;
+    return OK;
+}
+
+/* "192.0.2.1:53" or "[2001:db8::1]:53". */
+static bool is_server(struct str text)
+{
+    char host[INET6_ADDRSTRLEN];
+    unsigned char bytes[sizeof(struct in6_addr)];
+    uint64_t port;
+    size_t colon = text.len;
+    while (colon > 0 && text.p[colon - 1] != ':')
+        colon--;
+    if (colon == 0 || failed(str_to_u64(str_skip(text, colon), UINT16_MAX, &port)) || port == 0)
+        return false;
+    struct str address = str_sub(text, 0, colon - 1);
+    bool is_v6 = str_starts(address, STR("[")) && address.p[address.len - 1] == ']';
+    if (is_v6)
+        address = str_sub(address, 1, address.len - 2);
+    if (address.len >= sizeof(host))
+        return false;
+    (void)snprintf(host, sizeof(host), "%.*s", STR_ARG(address));
+    return inet_pton(is_v6 ? AF_INET6 : AF_INET, host, bytes) == 1;
+}
+
+static struct err set_resolver(struct options *o, const char *value)
+{
+    struct str rest = str_from(value), server;
+    while (str_next(&rest, ',', &server)) {
+        if (!is_server(server))
+            return complain("--resolver takes IP:PORT, or several with commas between them",
+                            value);
+    }
+    o->resolver = value;
     return OK;
 }
 
@@ -130,6 +164,12 @@ static const struct flag flags[] = {
      .value = "NAME",
      .set = set_user,
      .help = "become this user once the ports are open"},
+    {.name = "resolver",
+     .variable = "GATEHOUSE_RESOLVER",
+     .value = "IP:PORT",
+     .set = set_resolver,
+     .help = "DNS server for the names of targets; several with commas\n"
+             "(those of /etc/resolv.conf)"},
     {.name = "log-level",
      .variable = "GATEHOUSE_LOG_LEVEL",
      .value = "L",

@@ -30,6 +30,7 @@ struct options {
     const char *access_log; /* path, "-" or "off" */
     bool has_access_format; /* else: as standard output is a terminal or not */
     enum access_format access_format;
+    const char *resolver; /* "IP:PORT,..."; NULL: the system's */
     const char *crash_at; /* for tests, see acme/crash.h */
     bool wants_help;
     char split[2][1024]; /* copies of comma-separated environment values */

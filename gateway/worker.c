@@ -187,7 +187,7 @@ static struct err make_parts(struct worker *w)
     TRY(tls_server_new(w->options.ticket_keys, &w->tls_server));
     TRY(tls_client_new(&w->tls_client));
     TRY(tls_sessions_new(&w->tls_sessions));
-    TRY(resolver_new(w->loop, &w->resolver));
+    TRY(resolver_new(w->loop, w->options.resolver, &w->resolver));
     TRY(target_pool_new(&w->pool));
     w->balancer = balancer_new();
     if (w->balancer == NULL)

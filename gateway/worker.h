@@ -43,6 +43,8 @@ struct worker_options {
     struct listener_set *listeners; /* sockets, opened before; ours are taken over */
     unsigned index;                 /* which of each listener's sockets is ours */
     struct access_log *access_log;
+    const char
+        *resolver; /* DNS servers "IP:PORT,..." for names of targets; NULL: the system's */
 };
 
 struct worker {

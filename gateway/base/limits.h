@@ -83,6 +83,9 @@
 #define DNS_ADDRESSES_MAX  16      /* addresses kept per name */
 #define DNS_TTL_MIN_S      1       /* a TTL of 0 must not mean a query per request */
 #define DNS_TTL_MAX_S      3600
+#define DNS_REFRESH_PART   10    /* in the last tenth of its TTL a name is asked for again */
+#define DNS_GRACE_S        30    /* expired for no longer, addresses serve while we ask */
+#define DNS_STALE_S        3600  /* a name that no longer resolves keeps its last addresses */
 #define DNS_FAIL_S         5     /* a failed look-up is not repeated sooner */
 #define DNS_NAMES_MAX      10000 /* names cached per worker */
 #define DRAIN_LIMIT_MS     30000 /* default of settings.drain_timeout */

@@ -3,6 +3,7 @@
 #include "gateway/upstream/dial.h"
 
 #include "gateway/base/limits.h"
+#include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/base/metrics.h"
 
@@ -174,7 +175,8 @@ static void on_attempt_ready(struct watch *w, uint32_t events)
 /* IPv6 first, then the families in turns; within one the order of the answer (RFC 8305 4). */
 static void interleave(struct addresses *list)
 {
-    struct addresses sorted = {.count = 0};
+    struct addresses sorted = *list;
+    sorted.count = 0;
     size_t at[2] = {0, 0}; /* of the next of each family */
     static const sa_family_t families[2] = {AF_INET6, AF_INET};
     for (size_t turn = 0; sorted.count < list->count; turn = 1 - turn) {
@@ -211,6 +213,31 @@ static struct err read_path(struct dial *d)
     return OK;
 }
 
+static void say(const struct target *t, int64_t stale_at)
+{
+    if (stale_at != 0)
+        log_warn("target_name_stale", KV_STR("target", t->url),
+                 KV_STR("why", STR("its name no longer resolves; its last addresses stay in "
+                                   "use for a while")));
+    else
+        log_info("target_name_resolves_again", KV_STR("target", t->url));
+}
+
+/* What every worker finds out by itself is said once: who is the first to know tells, and what
+ * was found before the last good answer of any worker is no news. */
+static void note_names(const struct target *t, const struct addresses *a)
+{
+    struct target_live *live = t->live;
+    int64_t known_at = atomic_load_explicit(&live->stale_at, memory_order_relaxed);
+    int64_t resolved_at = atomic_load_explicit(&live->resolved_at, memory_order_relaxed);
+    if (a->stale_at == 0 && a->resolved_at > resolved_at)
+        atomic_store_explicit(&live->resolved_at, a->resolved_at, memory_order_relaxed);
+    bool is_news = a->stale_at != 0 ? known_at == 0 && a->stale_at > resolved_at
+                                    : known_at != 0 && a->resolved_at > known_at;
+    if (is_news && atomic_compare_exchange_strong(&live->stale_at, &known_at, a->stale_at))
+        say(t, a->stale_at);
+}
+
 /* ERR_AGAIN: on_resolved follows. */
 static struct err look_up(struct dial *d)
 {
@@ -225,6 +252,7 @@ static struct err look_up(struct dial *d)
         break;
     }
     TRY(resolver_find(d->options.resolver, t->host, &d->waiter, &d->addresses));
+    note_names(t, &d->addresses);
     interleave(&d->addresses);
     return OK;
 }

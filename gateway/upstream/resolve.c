@@ -1,5 +1,6 @@
 #include "gateway/upstream/resolve.h"
 
+#include "gateway/base/clock.h"
 #include "gateway/base/map.h"
 #include "gateway/base/mem.h"
 
@@ -24,8 +25,10 @@ struct name {
     struct resolver *resolver;
     struct str text; /* NUL-terminated */
     struct addresses addresses;
-    uint64_t fresh_until_ms;
-    int status; /* of the last query */
+    uint64_t refresh_ms;     /* from then on a request asks again, in the background */
+    uint64_t fresh_until_ms; /* what the last answer said */
+    uint64_t stale_ms;       /* when it stopped resolving; 0: it resolves */
+    int status;              /* of the last query */
     bool is_asking;
     struct list waiters;
 };
@@ -87,7 +90,7 @@ static void on_socket_state(void *arg, ares_socket_t fd, int wants_read, int wan
     }
 }
 
-struct err resolver_new(struct loop *loop, struct resolver **ret_resolver)
+struct err resolver_new(struct loop *loop, const char *servers, struct resolver **ret_resolver)
 {
     struct resolver *r = mem_new(struct resolver);
     if (r == NULL)
@@ -110,6 +113,12 @@ struct err resolver_new(struct loop *loop, struct resolver **ret_resolver)
     if (status != ARES_SUCCESS) {
         map_free(r->names);
         mem_free(r);
+        return fail(ERR_TARGET_DNS, status);
+    }
+    if (servers != NULL)
+        status = ares_set_servers_ports_csv(r->channel, servers);
+    if (status != ARES_SUCCESS) {
+        resolver_free(r);
         return fail(ERR_TARGET_DNS, status);
     }
     *ret_resolver = r;
@@ -160,18 +169,44 @@ static void copy_address(struct addresses *to, const struct ares_addrinfo_node *
     to->items[to->count++] = a;
 }
 
-/* Returns the lowest TTL, within our limits. */
+/* Replaces the addresses and returns the lowest TTL, within our limits. */
 static uint64_t take_addresses(struct name *n, const struct ares_addrinfo *info)
 {
     int ttl = DNS_TTL_MAX_S;
-    n->addresses.count = 0;
+    n->addresses = (struct addresses){.resolved_at = clock_now_at()};
     for (const struct ares_addrinfo_node *node = info->nodes; node != NULL;
          node = node->ai_next) {
         copy_address(&n->addresses, node);
         if (node->ai_ttl < ttl)
             ttl = node->ai_ttl;
     }
-    return (uint64_t)(ttl < DNS_TTL_MIN_S ? DNS_TTL_MIN_S : ttl);
+    return (uint64_t)(ttl < DNS_TTL_MIN_S ? DNS_TTL_MIN_S : ttl) * 1000;
+}
+
+static void note_success(struct name *n, const struct ares_addrinfo *info, uint64_t now_ms)
+{
+    uint64_t ttl_ms = take_addresses(n, info);
+    n->fresh_until_ms = now_ms + ttl_ms;
+    n->refresh_ms = now_ms + ttl_ms - ttl_ms / DNS_REFRESH_PART;
+    n->stale_ms = 0;
+}
+
+static bool is_too_stale(const struct name *n, uint64_t now_ms)
+{
+    return n->stale_ms != 0 && now_ms - n->stale_ms >= DNS_STALE_S * 1000ull;
+}
+
+/* The last addresses stay, if there are any, but not for ever. */
+static void note_failure(struct name *n, uint64_t now_ms)
+{
+    n->refresh_ms = n->fresh_until_ms = now_ms + DNS_FAIL_S * 1000ull;
+    if (n->addresses.count > 0 && n->stale_ms == 0) {
+        n->stale_ms = now_ms;
+        n->addresses.stale_at = clock_now_at();
+    } else if (is_too_stale(n, now_ms)) {
+        n->addresses = (struct addresses){.count = 0};
+        n->stale_ms = 0;
+    }
 }
 
 static void on_answer(void *arg, int status, int timeouts, struct ares_addrinfo *info)
@@ -181,13 +216,16 @@ static void on_answer(void *arg, int status, int timeouts, struct ares_addrinfo 
     n->is_asking = false;
     if (status == ARES_EDESTRUCTION || status == ARES_ECANCELLED)
         return;
+    if (status == ARES_SUCCESS && info->nodes == NULL)
+        status = ARES_ENODATA;
     n->status = status;
-    uint64_t fresh_s = DNS_FAIL_S; /* last addresses stay, if there are any */
+    uint64_t now_ms = loop_now_ms(n->resolver->loop);
     if (status == ARES_SUCCESS)
-        fresh_s = take_addresses(n, info);
+        note_success(n, info, now_ms);
+    else
+        note_failure(n, now_ms);
     if (info != NULL)
         ares_freeaddrinfo(info);
-    n->fresh_until_ms = loop_now_ms(n->resolver->loop) + fresh_s * 1000;
     wake_waiters(n);
 }
 
@@ -242,16 +280,25 @@ static struct err add_name(struct resolver *r, struct str text, struct name **re
     return e;
 }
 
+/* True if requests need not wait for the answer: the addresses are fresh, or have been until
+ * just now, or are all there is. */
+static bool can_serve(const struct name *n, uint64_t now_ms)
+{
+    if (n->addresses.count == 0 || is_too_stale(n, now_ms))
+        return false;
+    return n->stale_ms != 0 || now_ms < n->fresh_until_ms + DNS_GRACE_S * 1000ull;
+}
+
 struct err resolver_find(struct resolver *r, struct str name, struct resolver_waiter *w,
                          struct addresses *ret_addresses)
 {
     struct name *n = map_find(r->names, name);
+    uint64_t now_ms = loop_now_ms(r->loop);
     if (n == NULL)
         TRY(add_name(r, name, &n));
-    bool is_fresh = n->fresh_until_ms > loop_now_ms(r->loop);
-    if (!is_fresh && !n->is_asking)
+    if (now_ms >= n->refresh_ms && !n->is_asking)
         ask(n); /* may answer at once: /etc/hosts, literals */
-    if (n->is_asking) {
+    if (n->is_asking && !can_serve(n, now_ms)) {
         list_push_back(&n->waiters, &w->node);
         return fail(ERR_AGAIN, 0);
     }

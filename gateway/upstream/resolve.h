@@ -1,8 +1,9 @@
 /* resolve.h - names of targets to addresses, without blocking a worker.
  *
  * Purpose: c-ares on the worker's own loop: A and AAAA, /etc/hosts, TTLs honoured within
- *          DNS_TTL_MIN_S..DNS_TTL_MAX_S.  When a name stops resolving its last addresses
- *          stay in use.
+ *          DNS_TTL_MIN_S..DNS_TTL_MAX_S.  Addresses in use are asked for again in the
+ *          background, before they expire.  When a name stops resolving its last addresses
+ *          stay in use for DNS_STALE_S.
  * Thread:  one resolver per worker.
  * Owns:    the c-ares channel, its sockets' watches, and the cache.
  * Limits:  DNS_NAMES_MAX names (then the cache is emptied), DNS_ADDRESSES_MAX addresses
@@ -30,6 +31,8 @@ union address {
 struct addresses {
     union address items[DNS_ADDRESSES_MAX]; /* port 0 */
     size_t count;
+    int64_t resolved_at; /* when the name was last known to have them */
+    int64_t stale_at;    /* 0, or since when it no longer resolves */
 };
 
 struct resolver_waiter;
@@ -43,7 +46,8 @@ struct resolver_waiter {
     struct list_node node;
 };
 
-struct err resolver_new(struct loop *loop, struct resolver **ret_resolver);
+/* servers: "127.0.0.1:53,[::1]:53"; NULL: the system's. */
+struct err resolver_new(struct loop *loop, const char *servers, struct resolver **ret_resolver);
 void resolver_free(struct resolver *r);
 
 /* OK: *ret_addresses filled.  ERR_AGAIN: w->on_resolved follows.  ERR_TARGET_DNS: it does

@@ -146,6 +146,10 @@ static const struct {
     {"a negative number of workers", "", "--data=/d|--workers=-1"},
     {"an unknown level", "", "--data=/d|--log-level=loud"},
     {"an unknown form of the access log", "", "--data=/d|--access-log-format=clf"},
+    {"a resolver without a port", "", "--data=/d|--resolver=127.0.0.1"},
+    {"a resolver that is a name", "", "--data=/d|--resolver=dns.example:53"},
+    {"a resolver of a list that is none", "", "--data=/d|--resolver=127.0.0.1:53,[::1]"},
+    {"a resolver without an end", "", "--data=/d|--resolver=[:53"},
     {"a bad level in the environment", "GATEHOUSE_LOG_LEVEL=loud", "--data=/d"},
     {"bad workers in the environment", "GATEHOUSE_WORKERS=x", "--data=/d"},
 };

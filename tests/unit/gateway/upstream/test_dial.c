@@ -19,6 +19,7 @@ static struct fake_clock fake;
 static struct loop *loop;
 static struct resolver *resolver;
 static struct arena *a;
+static struct target_live live;
 
 static int set_up(void **state)
 {
@@ -26,8 +27,9 @@ static int set_up(void **state)
     fake_clock_use(&fake, 1800000000);
     fake_dns_use();
     a = arena_new(4096, MIB);
+    memset(&live, 0, sizeof(live));
     assert_ok(loop_new(&loop));
-    assert_ok(resolver_new(loop, &resolver));
+    assert_ok(resolver_new(loop, NULL, &resolver));
     return a == NULL;
 }
 
@@ -133,6 +135,7 @@ static struct target *target_at(const char *host, uint16_t port)
     struct target *t = arena_one(a, struct target);
     (void)snprintf(url, sizeof(url), "http://%s:%u", host, (unsigned)port);
     assert_null(target_url_parse(a, arena_dup(a, str_from(url)), t));
+    t->live = &live;
     return t;
 }
 
@@ -314,6 +317,44 @@ static void a_name_that_does_not_resolve_is_told(void **state)
     assert_err(u.failure, ERR_TARGET_DNS);
 }
 
+/* Several workers find it out, each by itself; who has older news keeps quiet. */
+static void last_addresses_in_use_are_noted(void **state)
+{
+    (void)state;
+    uint16_t port = 0;
+    struct user u;
+    int good = listen_at("127.0.0.1", &port, 8);
+    struct target *t = target_at("a.example", port);
+    fake_dns_at_once(ARES_SUCCESS, "127.0.0.1/1");
+    assert_ok(start(&u, t));
+    assert_string_equal(reached(&u), "127.0.0.1");
+    assert_int_equal(atomic_load(&live.resolved_at), clock_now_at());
+    fake_clock_advance(&fake, 2000);
+    turns(1);
+    fake_dns_at_once(ARES_ENOTFOUND, NULL);
+    int64_t stale_at = clock_now_at();
+    assert_ok(start(&u, t));
+    assert_string_equal(reached(&u), "127.0.0.1");
+    assert_int_equal(atomic_load(&live.stale_at), stale_at);
+
+    atomic_store(&live.resolved_at, stale_at + 1); /* another worker knows better */
+    atomic_store(&live.stale_at, 0);
+    fake_clock_advance(&fake, 2000);
+    turns(1);
+    assert_ok(start(&u, t));
+    assert_string_equal(reached(&u), "127.0.0.1");
+    assert_int_equal(atomic_load(&live.stale_at), 0);
+
+    atomic_store(&live.stale_at, stale_at);
+    fake_clock_advance(&fake, DNS_FAIL_S * 1000);
+    turns(1);
+    fake_dns_at_once(ARES_SUCCESS, "127.0.0.1/60");
+    assert_ok(start(&u, t));
+    assert_string_equal(reached(&u), "127.0.0.1");
+    assert_int_equal(atomic_load(&live.stale_at), 0);
+    (void)close(good);
+}
+
 static void without_memory_it_says_so(void **state)
 {
     (void)state;
@@ -337,6 +378,7 @@ int main(void)
         WITH_LOOP(a_refusal_starts_the_next_at_once),
         WITH_LOOP(a_stopped_dial_is_silent),
         WITH_LOOP(a_name_that_does_not_resolve_is_told),
+        WITH_LOOP(last_addresses_in_use_are_noted),
         WITH_LOOP(without_memory_it_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,7 +40,7 @@ static int set_up(void **state)
         waiters[i].w.on_resolved = on_resolved;
     fake_clock_use(&fake, 1795456320);
     assert_ok(loop_new(&l));
-    assert_ok(resolver_new(l, &r));
+    assert_ok(resolver_new(l, NULL, &r));
     return 0;
 }
 
@@ -121,23 +121,42 @@ static const struct {
     {"a TTL of days is an hour", "192.0.2.1/999999", 3600000},
 };
 
-static void answers_are_fresh_as_long_as_they_say(void **state)
+/* In the last part of its time a request makes us ask again, and does not wait for it. */
+static void addresses_in_use_are_asked_for_in_the_background(void **state)
 {
     for (size_t i = 0; i < ARRAY_LEN(ttls); i++) {
         tear_down(state);
         set_up(state);
         assert_err(find(&waiters[0]), ERR_AGAIN);
         fake_dns_answer(ARES_SUCCESS, ttls[i].addresses);
-        pass(ttls[i].fresh_ms - 1);
+        uint64_t early_ms = ttls[i].fresh_ms / DNS_REFRESH_PART;
+        pass(ttls[i].fresh_ms - early_ms - 1);
         assert_row_err(ttls[i].name, find(&waiters[0]), NULL);
         assert_row_u64(ttls[i].name, fake_dns_asked(), 1);
         pass(1);
-        (void)find(&waiters[0]);
+        assert_row_err(ttls[i].name, find(&waiters[0]), NULL);
+        assert_row_err(ttls[i].name, find(&waiters[0]), NULL);
         assert_row_u64(ttls[i].name, fake_dns_asked(), 2);
         fake_dns_answer(ARES_SUCCESS, "192.0.2.9/60");
+        assert_row_u64(ttls[i].name, waiters[0].told, 1); /* of the first query alone */
         assert_row_err(ttls[i].name, find(&waiters[0]), NULL);
         assert_row_str(ttls[i].name, str_from(show(&waiters[0].addresses)), "[192.0.2.9]");
     }
+}
+
+static void addresses_nobody_has_used_for_long_are_not_trusted(void **state)
+{
+    (void)state;
+    assert_err(find(&waiters[0]), ERR_AGAIN);
+    fake_dns_answer(ARES_SUCCESS, "192.0.2.1/60");
+    pass(60000 + DNS_GRACE_S * 1000 - 1);
+    assert_ok(find(&waiters[0]));
+    pass(1);
+    assert_err(find(&waiters[1]), ERR_AGAIN);
+    fake_dns_answer(ARES_SUCCESS, "192.0.2.2/60");
+    assert_int_equal(waiters[1].told, 1);
+    assert_ok(find(&waiters[1]));
+    assert_string_equal(show(&waiters[1].addresses), "[192.0.2.2]");
 }
 
 static void failures_are_remembered_for_a_while(void **state)
@@ -164,10 +183,42 @@ static void the_last_addresses_stay_when_a_name_stops_resolving(void **state)
     assert_err(find(&waiters[0]), ERR_AGAIN);
     fake_dns_answer(ARES_SUCCESS, "192.0.2.1/1");
     pass(2000);
-    assert_err(find(&waiters[0]), ERR_AGAIN);
+    int64_t failed_at = clock_now_at();
+    assert_ok(find(&waiters[0]));
+    assert_int_equal(waiters[0].addresses.stale_at, 0);
     fake_dns_answer(ARES_ETIMEOUT, "");
     assert_ok(find(&waiters[0]));
     assert_string_equal(show(&waiters[0].addresses), "[192.0.2.1]");
+    assert_int_equal(waiters[0].addresses.stale_at, failed_at);
+    pass(DNS_FAIL_S * 1000);
+    assert_ok(find(&waiters[0])); /* without waiting for the next answer */
+    assert_int_equal(fake_dns_asked(), 3);
+    fake_dns_answer(ARES_SUCCESS, "");
+    assert_int_equal(waiters[0].addresses.stale_at, failed_at);
+    pass(DNS_FAIL_S * 1000);
+    assert_ok(find(&waiters[0]));
+    fake_dns_answer(ARES_SUCCESS, "192.0.2.2/60");
+    assert_ok(find(&waiters[0]));
+    assert_string_equal(show(&waiters[0].addresses), "[192.0.2.2]");
+    assert_int_equal(waiters[0].addresses.stale_at, 0);
+}
+
+static void the_last_addresses_do_not_stay_for_ever(void **state)
+{
+    (void)state;
+    assert_err(find(&waiters[0]), ERR_AGAIN);
+    fake_dns_answer(ARES_SUCCESS, "192.0.2.1/1");
+    pass(2000);
+    assert_ok(find(&waiters[0]));
+    fake_dns_answer(ARES_ENOTFOUND, "");
+    pass(DNS_STALE_S * 1000ull - 1);
+    assert_ok(find(&waiters[0]));
+    pass(1);
+    assert_err(find(&waiters[1]), ERR_AGAIN);
+    fake_dns_answer(ARES_ENOTFOUND, "");
+    struct err e = find(&waiters[1]);
+    assert_err(e, ERR_TARGET_DNS);
+    assert_int_equal(e.detail, ARES_ENOTFOUND);
 }
 
 static void an_answer_without_addresses_is_a_failure(void **state)
@@ -250,7 +301,7 @@ static void without_memory_it_says_so(void **state)
     for_each_fault(n)
     {
         struct resolver *other;
-        struct err e = resolver_new(l, &other);
+        struct err e = resolver_new(l, NULL, &other);
         if (!failed(e)) {
             struct addresses found;
             e = resolver_find(other, STR("b.example"), &waiters[0].w, &found);
@@ -299,9 +350,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_RESOLVER(one_query_serves_all_who_wait),
         WITH_RESOLVER(an_answer_at_once_is_returned_not_told),
-        WITH_RESOLVER(answers_are_fresh_as_long_as_they_say),
+        WITH_RESOLVER(addresses_in_use_are_asked_for_in_the_background),
+        WITH_RESOLVER(addresses_nobody_has_used_for_long_are_not_trusted),
         WITH_RESOLVER(failures_are_remembered_for_a_while),
         WITH_RESOLVER(the_last_addresses_stay_when_a_name_stops_resolving),
+        WITH_RESOLVER(the_last_addresses_do_not_stay_for_ever),
         WITH_RESOLVER(an_answer_without_addresses_is_a_failure),
         WITH_RESOLVER(addresses_are_bounded),
         WITH_RESOLVER(who_cancelled_is_not_told),

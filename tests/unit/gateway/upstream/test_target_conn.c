@@ -53,7 +53,7 @@ static int set_up(void **state)
     assert_ok(scratch_init(&w.scratch));
     assert_ok(tls_client_new(&w.tls_client));
     assert_ok(tls_sessions_new(&w.tls_sessions));
-    assert_ok(resolver_new(w.loop, &w.resolver));
+    assert_ok(resolver_new(w.loop, NULL, &w.resolver));
     assert_ok(target_pool_new(&w.pool));
     return a == NULL;
 }
@@ -422,7 +422,7 @@ static void a_slow_look_up_is_waited_for(void **state)
     fake_dns_answer(ARES_SUCCESS, "127.0.0.1/1");
     turn_until(&u, 'r');
     target_conn_abandon(u.conn);
-    fake_clock_advance(&fake, 2000);
+    fake_clock_advance(&fake, 2000 + DNS_GRACE_S * 1000);
     turns(1);
     assert_ok(get(&u, r, false)); /* given up while it is being looked up again */
     target_conn_abandon(u.conn);
@@ -430,7 +430,7 @@ static void a_slow_look_up_is_waited_for(void **state)
     fake_dns_answer(ARES_ENOTFOUND, NULL);
     turns(2);
     assert_string_equal(u.story, "");
-    fake_clock_advance(&fake, DNS_FAIL_S * 1000);
+    fake_clock_advance(&fake, DNS_STALE_S * 1000ull);
     turns(1);
     assert_ok(get(&u, r, false)); /* as long as the connect limit allows */
     fake_clock_advance(&fake, CONNECT_LIMIT_MS + LOOP_TICK_MS);
