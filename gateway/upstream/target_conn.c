@@ -1,4 +1,5 @@
-/* target_conn.c - get -> (pool) | dial -> on_dialed -> handshake -> ready -> release -> (pool). */
+/* target_conn.c - get -> (pool) | dial -> on_dialed -> handshake -> ready -> release -> (pool).
+ */
 #include "gateway/upstream/target_conn.h"
 
 #include "gateway/http/h1_codec.h"
