@@ -77,7 +77,7 @@
 #define POOL_IDLE_MAX      256     /* kept-alive connections per target and worker */
 #define RETRIES_DEFAULT    2       /* further targets tried after a connect failure */
 #define RETRIES_MAX        10
-#define TLS_SESSIONS_MAX   1024    /* targets per worker whose TLS session is kept: some KiB each */
+#define TLS_SESSIONS_MAX   1024    /* targets per worker whose TLS session is kept: KiB each */
 #define TLS_SESSION_MAX_MS 3600000 /* ... before the target's certificate is verified anew */
 #define DIAL_NEXT_MS       250     /* then the next address is tried as well (RFC 8305 5) */
 #define DNS_ADDRESSES_MAX  16      /* addresses kept per name */
