@@ -241,12 +241,6 @@ static struct err write_request(struct exchange *x)
 {
     struct link *l = target_conn_link(x->target_conn);
     struct http_head head = x->request;
-    /* Rewriting changes the list; a second try starts from the request as it was. */
-    head.fields.items = arena_array(x->arena, struct http_field, head.fields.room);
-    if (head.fields.items == NULL)
-        return fail(ERR_MEMORY, 0);
-    memcpy(head.fields.items, x->request.fields.items,
-           head.fields.count * sizeof(*head.fields.items));
     TRY(rewrite_request(x->arena, x->route, x->target, &x->facts, &head));
     TRY(codec_open(l->codec, x->arena, &x->target_id));
     bool is_end = x->request.body == HTTP_BODY_NONE;

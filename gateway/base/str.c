@@ -91,10 +91,9 @@ struct err str_to_u64(struct str s, uint64_t max, uint64_t *ret_value)
     for (size_t i = 0; i < s.len; i++) {
         if (!chr_is_digit(s.p[i]))
             return fail(ERR_SYNTAX, 0);
-        uint64_t digit = (uint64_t)(s.p[i] - '0');
-        if (digit > max || value > (max - digit) / 10)
+        if (__builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, (uint64_t)(s.p[i] - '0'), &value) || value > max)
             return fail(ERR_SYNTAX, 0);
-        value = value * 10 + digit;
     }
     *ret_value = value;
     return OK;

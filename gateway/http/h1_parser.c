@@ -11,7 +11,6 @@
 #include <endian.h>
 
 enum {
-    SPARE_FIELDS = 16,    /* room for what the exchange will add, in the same allocation */
     SIZE_DIGITS_MAX = 15, /* of a chunk: always below 2^60 */
 };
 
@@ -161,6 +160,16 @@ struct err h1_parser_request_line(struct str block, struct h1_request_line *ret_
     return OK;
 }
 
+bool h1_parser_may_be_status(struct str bytes)
+{
+    static const char form[] = "HTTP/0.0 000"; /* 0: any digit */
+    for (size_t i = 0; i < bytes.len && i < sizeof(form) - 1; i++) {
+        if (form[i] == '0' ? !chr_is_digit(bytes.p[i]) : bytes.p[i] != form[i])
+            return false;
+    }
+    return true;
+}
+
 /* RFC 9112 4: the reason may be empty; the space before it is left out by many, harmlessly. */
 struct err h1_parser_status_line(struct str block, struct h1_status_line *ret_line,
                                  struct str *ret_rest)
@@ -224,10 +233,10 @@ static const char *read_field(const char *p, const char *end, struct http_field 
 struct err h1_parser_fields(struct str lines, size_t count, struct arena *a,
                             struct http_fields *ret_fields)
 {
-    struct http_fields f = {.room = count + SPARE_FIELDS};
+    struct http_fields f = {.room = count + HTTP_FIELDS_SPARE};
     if (count > HEAD_FIELDS_MAX)
         return fail(ERR_HEAD_TOO_LARGE, 0);
-    f.items = arena_array(a, struct http_field, f.room);
+    f.items = arena_table(a, struct http_field, f.room);
     if (f.items == NULL)
         return fail(ERR_MEMORY, 0);
     const char *p = lines.p;

@@ -30,6 +30,9 @@ struct h1_scan {
 struct err h1_parser_scan(struct h1_scan *scan, struct str bytes,
                           const struct h1_limits *limits, size_t *ret_len);
 
+/* False: these bytes, complete or not, do not begin a status line. */
+bool h1_parser_may_be_status(struct str bytes);
+
 /* The functions below expect a block that h1_parser_scan has found. */
 
 struct h1_request_line {

@@ -149,7 +149,7 @@ static struct err make_room(struct http_fields *f, struct arena *a)
     if (f->count >= HEAD_FIELDS_MAX)
         return fail(ERR_HEAD_TOO_LARGE, 0);
     size_t room = f->room == 0 ? FIRST_ROOM : f->room * 2;
-    struct http_field *items = arena_array(a, struct http_field, room);
+    struct http_field *items = arena_table(a, struct http_field, room);
     if (items == NULL)
         return fail(ERR_MEMORY, 0);
     if (f->count > 0)
@@ -268,20 +268,36 @@ static void remove_named(struct http_fields *f, struct str list)
     }
 }
 
-void http_fields_strip_hop_by_hop(struct http_fields *f)
+static void keep_end_to_end(const struct http_fields *from, struct http_fields *to)
 {
     /* Values are views of the arena: they outlive the items that are moved here. */
     struct str named[HEAD_FIELDS_MAX];
     size_t named_count = 0;
-    size_t kept = 0;
-    for (size_t i = 0; i < f->count; i++) {
-        const struct http_field *field = &f->items[i];
+    size_t count = from->count;
+    to->count = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct http_field *field = &from->items[i];
         if (field->id == HTTP_FIELD_CONNECTION)
             named[named_count++] = field->value;
         if (!http_field_is_hop_by_hop(field->id))
-            f->items[kept++] = *field;
+            to->items[to->count++] = *field;
     }
-    f->count = kept;
     for (size_t i = 0; i < named_count; i++)
-        remove_named(f, named[i]);
+        remove_named(to, named[i]);
+}
+
+void http_fields_strip_hop_by_hop(struct http_fields *f)
+{
+    keep_end_to_end(f, f);
+}
+
+struct err http_fields_end_to_end(struct arena *a, struct http_fields *f)
+{
+    struct http_fields kept = {.room = f->count + HTTP_FIELDS_SPARE};
+    kept.items = arena_table(a, struct http_field, kept.room);
+    if (kept.items == NULL)
+        return fail(ERR_MEMORY, 0);
+    keep_end_to_end(f, &kept);
+    *f = kept;
+    return OK;
 }

@@ -19,6 +19,8 @@ enum http_field_id {
     HTTP_FIELD_COUNT
 };
 
+enum { HTTP_FIELDS_SPARE = 12 }; /* room in a new table for what the exchange will add */
+
 struct http_field {
     struct str name;  /* as received, or in its usual spelling when we made it */
     struct str value; /* without leading and trailing OWS */
@@ -73,8 +75,12 @@ size_t http_fields_remove_name(struct http_fields *f, struct str name);
 bool http_fields_has_token(const struct http_fields *f, enum http_field_id id,
                            struct str token);
 
-/* Removes hop-by-hop fields and those that Connection names (RFC 9110 7.6.1).  A field we
- * know to be end-to-end (Host, Content-Length, Cookie, Authorization, forwarding fields and
- * their aliases, every other row of http_field_names.def) does not go away by a peer's
- * say-so. */
+/* Replaces the table by one with room, of the fields that go further than the next hop: without
+ * hop-by-hop fields and those that Connection names (RFC 9110 7.6.1).  A field we know to be
+ * end-to-end (Host, Content-Length, Cookie, Authorization, forwarding fields and their aliases,
+ * every other row of http_field_names.def) does not go away by a peer's say-so.  What the old
+ * table holds does not change. */
+struct err http_fields_end_to_end(struct arena *a, struct http_fields *f);
+
+/* The same, in place. */
 void http_fields_strip_hop_by_hop(struct http_fields *f);

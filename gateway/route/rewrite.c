@@ -24,10 +24,13 @@ static struct err add_forwarded(struct arena *a, const struct client_facts *fact
     bool is_v6 = str_index(facts->address, ':') < facts->address.len;
     struct str proto = facts->is_https ? https_name : http_name;
     /* RFC 7239 4: an IPv6 address and anything with a colon must be quoted. */
-    struct str value = arena_fmt(a,
-                                 is_v6 ? "for=\"[%.*s]\";host=\"%.*s\";proto=%.*s"
-                                       : "for=%.*s;host=\"%.*s\";proto=%.*s",
-                                 STR_ARG(facts->address), STR_ARG(facts->host), STR_ARG(proto));
+    const struct str parts[] = {is_v6 ? STR("for=\"[") : STR("for="),
+                                facts->address,
+                                is_v6 ? STR("]\";host=\"") : STR(";host=\""),
+                                facts->host,
+                                STR("\";proto="),
+                                proto};
+    struct str value = arena_join(a, parts, ARRAY_LEN(parts));
     if (value.p == NULL)
         return fail(ERR_MEMORY, 0);
     TRY(http_fields_add_id(f, a, HTTP_FIELD_X_FORWARDED_FOR, facts->address));
@@ -107,7 +110,7 @@ struct err rewrite_request(struct arena *a, const struct route *route,
                            const struct target *target, const struct client_facts *facts,
                            struct http_head *head)
 {
-    http_fields_strip_hop_by_hop(&head->fields);
+    TRY(http_fields_end_to_end(a, &head->fields));
     drop_forwarding_fields(&head->fields);
     TRY(choose_host(a, route, target, head));
     if (route->strip_prefix && head->path.p[0] == '/') {

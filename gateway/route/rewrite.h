@@ -4,13 +4,15 @@
  *          cut and put before, the route's own changes) and the response head as the client
  *          gets it.
  * Thread:  the worker's.
- * Owns:    results live in the arena; heads are changed in place.
+ * Owns:    results live in the arena; heads are changed in place, the fields of a request in
+ *          a table of their own.
  * Fails:   ERR_MEMORY, ERR_HEAD_TOO_LARGE. */
 #pragma once
 
 #include "gateway/route/client_facts.h"
 
-/* Turns a received request head into the one for target. */
+/* Turns a received request head into the one for target.  The received fields stay as they
+ * are: another try begins with them again. */
 struct err rewrite_request(struct arena *a, const struct route *route,
                            const struct target *target, const struct client_facts *facts,
                            struct http_head *head);

@@ -494,6 +494,24 @@ static void an_answer_before_the_question_ends_the_connection(void **state)
     assert_true(err_is(feed(f, OK_0), ERR_TARGET_BAD_RESPONSE));
 }
 
+/* Whoever greets with another protocol may wait for our next word. */
+static void a_greeting_in_another_protocol_is_not_waited_out(void **state)
+{
+    struct fixture *f = *state;
+    open_with(f, &get, true);
+    assert_true(err_is(feed(f, "SSH-2.0-OpenSSH_9.2\r\n"), ERR_TARGET_BAD_RESPONSE));
+    assert_false(codec_can_reuse(f->codec));
+}
+
+static void a_greeting_byte_by_byte_ends_at_the_first_wrong_one(void **state)
+{
+    struct fixture *f = *state;
+    open_with(f, &get, true);
+    assert_false(failed(feed(f, "HTTP")));
+    assert_false(failed(feed(f, "/1.1 4")));
+    assert_true(err_is(feed(f, "x"), ERR_TARGET_BAD_RESPONSE));
+}
+
 static void the_end_of_an_idle_connection_is_a_proper_one(void **state)
 {
     struct fixture *f = *state;
@@ -588,6 +606,8 @@ int main(void)
         DRIVEN(nothing_is_sent_for_an_answered_request),
         DRIVEN(bytes_on_an_idle_connection_end_it),
         DRIVEN(an_answer_before_the_question_ends_the_connection),
+        DRIVEN(a_greeting_in_another_protocol_is_not_waited_out),
+        DRIVEN(a_greeting_byte_by_byte_ends_at_the_first_wrong_one),
         DRIVEN(the_end_of_an_idle_connection_is_a_proper_one),
         DRIVEN(the_end_of_an_answer_tells_whether_the_connection_goes_on),
         DRIVEN(only_one_exchange_at_a_time),

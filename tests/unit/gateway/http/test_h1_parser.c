@@ -233,6 +233,32 @@ static void status_lines_have_one_form(void **state)
     }
 }
 
+static const struct {
+    const char *bytes;
+    bool want;
+} beginnings[] = {
+    {"", true},
+    {"H", true},
+    {"HTTP/1.1 2", true},
+    {"HTTP/1.1 200", true},
+    {"HTTP/1.1 200 whatever follows\n", true},
+    {"SSH-2.0-OpenSSH_9.2\r\n", false},
+    {"S", false},
+    {"http/1.1", false},
+    {"HTTP/2 200", false},
+    {"HTTP/1.1 2O", false},
+    {"\r\nHTTP/1.1", false},
+};
+
+static void what_is_no_answer_is_known_from_its_first_bytes(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(beginnings); i++) {
+        if (h1_parser_may_be_status(str_from(beginnings[i].bytes)) != beginnings[i].want)
+            fail_msg("%s", beginnings[i].bytes);
+    }
+}
+
 /* clang-format off */
 static const struct {
     const char *name;
@@ -370,6 +396,7 @@ int main(void)
         cmocka_unit_test(too_many_lines_are_refused),
         cmocka_unit_test(request_lines_have_one_form),
         cmocka_unit_test(status_lines_have_one_form),
+        cmocka_unit_test(what_is_no_answer_is_known_from_its_first_bytes),
         cmocka_unit_test(fields_have_one_form),
         cmocka_unit_test(fields_without_room_are_an_answer),
         cmocka_unit_test(chunk_lines_have_one_form),

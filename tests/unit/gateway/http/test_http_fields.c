@@ -197,6 +197,25 @@ static void hop_by_hop_fields_and_what_connection_names_go(void **state)
     check_text(f.items[0].name, "X-Stays");
 }
 
+static void the_fields_that_go_on_have_a_table_of_their_own(void **state)
+{
+    struct http_fields f = {0};
+    (void)state;
+    add(&f, "Connection", "close, X-Gone");
+    add(&f, "X-Gone", "1");
+    add(&f, "TE", "trailers");
+    add(&f, "X-Stays", "2");
+    struct http_fields received = f;
+    assert_false(failed(http_fields_end_to_end(arena, &f)));
+    assert_int_equal(f.count, 1);
+    check_text(f.items[0].name, "X-Stays");
+    add(&f, "X-Ours", "3");
+    assert_ptr_not_equal(f.items, received.items);
+    assert_int_equal(received.count, 4);
+    check_text(received.items[1].name, "X-Gone");
+    check_text(received.items[3].name, "X-Stays");
+}
+
 static void connection_cannot_name_away_what_matters(void **state)
 {
     static const char *const names[] = {"Host",
@@ -287,6 +306,7 @@ int main(void)
         cmocka_unit_test(removing_keeps_the_order_of_the_rest),
         cmocka_unit_test(tokens_are_found_in_all_lines_without_case),
         cmocka_unit_test(hop_by_hop_fields_and_what_connection_names_go),
+        cmocka_unit_test(the_fields_that_go_on_have_a_table_of_their_own),
         cmocka_unit_test(connection_cannot_name_away_what_matters),
         cmocka_unit_test(trailers_have_no_say_in_what_a_head_decides),
         cmocka_unit_test(a_list_has_a_ceiling),
