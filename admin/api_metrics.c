@@ -70,7 +70,7 @@ static void see_targets(struct seen *seen, const struct route *r)
     const struct upstream *u = &r->upstream;
     for (size_t i = 0; i < u->targets_list.count; i++) {
         const struct target *t = &upstream_targets(u)[i];
-        struct target_report report = target_report_read(t);
+        struct target_report report = target_report_read(u, t);
         if (!is_known(&report) || is_repeated(u, i))
             continue;
         if (seen->target_count == METRICS_TARGETS_MAX)
@@ -232,6 +232,8 @@ enum target_family {
     FAMILY_REQUESTS,
     FAMILY_FAILURES,
     FAMILY_RETRIES,
+    FAMILY_EJECTIONS,
+    FAMILY_ACTIVE,
     FAMILY_CONNECTIONS,
     FAMILY_COUNT
 };
@@ -249,6 +251,10 @@ static const struct {
                          "Requests and connections that the target failed"},
     [FAMILY_RETRIES] = {"gatehouse_target_retries_total", "counter",
                         "Attempts with the target that followed a failed one"},
+    [FAMILY_EJECTIONS] = {"gatehouse_target_ejections_total", "counter",
+                          "How often the target was left out after failures in a row"},
+    [FAMILY_ACTIVE] = {"gatehouse_target_requests_open", "gauge",
+                       "Requests under way with the target"},
     [FAMILY_CONNECTIONS] = {"gatehouse_target_connections", "gauge",
                             "Connections to the target open now"},
 };
@@ -257,13 +263,17 @@ static int64_t value_of(enum target_family f, const struct target_report *r)
 {
     switch (f) {
     case FAMILY_UP:
-        return r->state == TARGET_UP;
+        return target_report_serves(r);
     case FAMILY_REQUESTS:
         return (int64_t)r->requests;
     case FAMILY_FAILURES:
         return (int64_t)r->failures;
     case FAMILY_RETRIES:
         return (int64_t)r->retries;
+    case FAMILY_EJECTIONS:
+        return (int64_t)r->ejections;
+    case FAMILY_ACTIVE:
+        return r->active;
     case FAMILY_CONNECTIONS:
         return r->connections;
     case FAMILY_COUNT:

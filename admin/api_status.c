@@ -26,28 +26,21 @@ static void add_reason(json_t *reasons, struct str sentence)
         (void)json_array_append_new(reasons, json_from_str(sentence));
 }
 
-static json_t *describe_target(struct arena *a, const struct target *t, json_t *reasons)
+static json_t *describe_target(struct arena *a, const struct upstream *u,
+                               const struct target *t, json_t *reasons)
 {
-    struct target_report r = target_report_read(t);
-    if (r.state == TARGET_DOWN && !t->is_draining) {
-        struct str words = target_report_words(a, &r);
-        add_reason(reasons,
-                   arena_fmt(a, "%.*s is down: %s%s%.*s", STR_ARG(t->url), r.error->text,
-                             str_is_empty(words) ? "" : ": ", STR_ARG(words)));
-    }
-    if (r.stale_at != 0 && !t->is_draining) {
-        char since[UNITS_TIME_MAX];
-        units_format_time(r.stale_at, since);
-        add_reason(reasons, arena_fmt(a,
-                                      "%.*s: its name no longer resolves; last addresses in "
-                                      "use since %s",
-                                      STR_ARG(t->url), since));
-    }
-    return json_pack("{s:s%, s:s, s:b, s:b, s:I, s:I, s:I, s:i, s:o, s:o}", "url", t->url.p,
-                     t->url.len, "state", target_report_state_name(r.state), "backup",
-                     (int)t->is_backup, "drain", (int)t->is_draining, "requests",
-                     (json_int_t)r.requests, "failures", (json_int_t)r.failures, "retries",
-                     (json_int_t)r.retries, "connections", (int)r.connections, "last_ok_at",
+    struct target_report r = target_report_read(u, t);
+    if (!t->is_draining)
+        add_reason(reasons, target_report_reason(a, &r, t->url));
+    return json_pack("{s:s%, s:s, s:b, s:b, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:i, s:i, s:o, "
+                     "s:o}",
+                     "url", t->url.p, t->url.len, "state", target_report_state_name(r.state),
+                     "backup", (int)t->is_backup, "drain", (int)t->is_draining, "ejected_until",
+                     time_or_null(r.ejected_until), "slow_start_until",
+                     time_or_null(r.slow_start_until), "stale_since", time_or_null(r.stale_at),
+                     "requests", (json_int_t)r.requests, "failures", (json_int_t)r.failures,
+                     "retries", (json_int_t)r.retries, "ejections", (json_int_t)r.ejections,
+                     "active", (int)r.active, "connections", (int)r.connections, "last_ok_at",
                      time_or_null(r.ok_at), "last_error", target_report_error_to_json(a, &r));
 }
 
@@ -102,7 +95,8 @@ static json_t *describe_route(struct arena *a, const struct snapshot *s, const s
     AUTO(json_decref) json_t *targets = json_array();
     const struct target *list = upstream_targets(&r->upstream);
     for (size_t i = 0; i < r->upstream.targets_list.count; i++) {
-        if (json_array_append_new(targets, describe_target(a, &list[i], reasons)) != 0)
+        if (json_array_append_new(targets,
+                                  describe_target(a, &r->upstream, &list[i], reasons)) != 0)
             return NULL;
     }
     if (r->is_enabled)

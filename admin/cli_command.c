@@ -246,7 +246,8 @@ enum cli_colour cli_state_colour(struct str state)
         {STR_LIT("pending"), CLI_WARN}, {STR_LIT("renewing"), CLI_WARN},
         {STR_LIT("down"), CLI_BAD},     {STR_LIT("failed"), CLI_BAD},
         {STR_LIT("expired"), CLI_BAD},  {STR_LIT("disabled"), CLI_DIM},
-        {STR_LIT("unknown"), CLI_DIM},
+        {STR_LIT("unknown"), CLI_DIM},  {STR_LIT("failing"), CLI_WARN},
+        {STR_LIT("ejected"), CLI_BAD},  {STR_LIT("trial"), CLI_WARN},
     };
     for (size_t i = 0; i < ARRAY_LEN(colours); i++) {
         if (str_eq(state, colours[i].state))

@@ -2,47 +2,125 @@
 
 #include "store/error_text.h"
 
+#include "gateway/base/clock.h"
 #include "gateway/base/units.h"
 
-struct target_report target_report_read(const struct target *t)
+/* Nothing is published through these cells but themselves. */
+#define load(cell) atomic_load_explicit(cell, memory_order_relaxed)
+
+/* What gateway/upstream/health.h makes of the same cells decides; a choice of targets is what
+ * makes one dispensable. */
+static enum target_state judge(const struct upstream *u, const struct target_live *live,
+                               const struct target_report *r, uint64_t now_ms)
+{
+    const struct target_health *h = &live->health;
+    bool is_checked = upstream_is_checked(u);
+    uint64_t until = u->has_choice ? load(&h->ejected_until) : 0;
+    if (is_checked && load(&h->is_probe_down))
+        return TARGET_DOWN;
+    if (until != 0)
+        return now_ms < until || is_checked ? TARGET_EJECTED : TARGET_TRIAL;
+    /* Within one second nobody knows which came last; an answer counts for more. */
+    if (r->error != NULL && r->error_at > r->ok_at)
+        return u->has_choice || (is_checked && load(&h->probes) > 0) ? TARGET_FAILING
+                                                                     : TARGET_DOWN;
+    return r->ok_at > 0 || (is_checked && load(&h->probes) > 0) ? TARGET_UP : TARGET_UNKNOWN;
+}
+
+/* A time of the monotonic clock on the wall. */
+static int64_t wall_time(uint64_t mono_ms, uint64_t now_ms)
+{
+    return clock_now_at() + ((int64_t)mono_ms - (int64_t)now_ms) / 1000;
+}
+
+static void read_health(const struct upstream *u, const struct target_live *live,
+                        uint64_t now_ms, struct target_report *r)
+{
+    const struct target_health *h = &live->health;
+    uint64_t back_at = load(&h->back_at);
+    r->state = judge(u, live, r, now_ms);
+    r->is_probed = r->state == TARGET_DOWN && upstream_is_checked(u);
+    r->ejections = load(&h->ejections);
+    if (r->state == TARGET_EJECTED)
+        r->ejected_until = wall_time(load(&h->ejected_until), now_ms);
+    if (back_at != 0 && now_ms < back_at + u->health.slow_start_ms)
+        r->slow_start_until = wall_time(back_at + u->health.slow_start_ms, now_ms);
+}
+
+struct target_report target_report_read(const struct upstream *u, const struct target *t)
 {
     struct target_report r = {.state = TARGET_UNKNOWN};
     const struct target_live *live = t->live;
     if (live == NULL)
         return r;
-    r.error = atomic_load_explicit(&live->error, memory_order_relaxed);
-    r.error_detail = atomic_load_explicit(&live->error_detail, memory_order_relaxed);
-    r.error_at = atomic_load_explicit(&live->error_at, memory_order_relaxed);
-    r.ok_at = atomic_load_explicit(&live->ok_at, memory_order_relaxed);
-    r.stale_at = atomic_load_explicit(&live->stale_at, memory_order_relaxed);
-    r.requests = atomic_load_explicit(&live->requests, memory_order_relaxed);
-    r.failures = atomic_load_explicit(&live->failures, memory_order_relaxed);
-    r.retries = atomic_load_explicit(&live->retries, memory_order_relaxed);
-    r.connections = atomic_load_explicit(&live->connections, memory_order_relaxed);
-    /* Within one second nobody knows which came last; an answer counts for more. */
-    if (r.error != NULL && r.error_at > r.ok_at)
-        r.state = TARGET_DOWN;
-    else if (r.ok_at > 0)
-        r.state = TARGET_UP;
+    r.error = load(&live->error);
+    r.error_detail = load(&live->error_detail);
+    r.error_at = load(&live->error_at);
+    r.ok_at = load(&live->ok_at);
+    r.stale_at = load(&live->stale_at);
+    r.requests = load(&live->requests);
+    r.failures = load(&live->failures);
+    r.retries = load(&live->retries);
+    r.connections = load(&live->connections);
+    r.active = load(&live->active);
+    read_health(u, live, clock_mono_ms(), &r);
     return r;
+}
+
+bool target_report_serves(const struct target_report *r)
+{
+    return r->state != TARGET_DOWN && r->state != TARGET_EJECTED;
 }
 
 const char *target_report_state_name(enum target_state state)
 {
-    switch (state) {
-    case TARGET_UNKNOWN:
-        return "unknown";
-    case TARGET_UP:
-        return "up";
-    case TARGET_DOWN:
-        return "down";
-    }
-    return "unknown";
+    static const char *const names[] = {
+        [TARGET_UNKNOWN] = "unknown", [TARGET_UP] = "up",
+        [TARGET_FAILING] = "failing", [TARGET_DOWN] = "down",
+        [TARGET_EJECTED] = "ejected", [TARGET_TRIAL] = "trial",
+    };
+    return names[state];
 }
 
 struct str target_report_words(struct arena *a, const struct target_report *r)
 {
     return r->error == NULL ? STR_NONE : error_text(fail(r->error, r->error_detail), a);
+}
+
+/* ": cannot connect to the target: Connection refused" */
+static struct str failure(struct arena *a, const struct target_report *r)
+{
+    struct str words = target_report_words(a, r);
+    if (r->error == NULL)
+        return STR("");
+    return arena_fmt(a, ": %s%s%.*s", r->error->text, str_is_empty(words) ? "" : ": ",
+                     STR_ARG(words));
+}
+
+struct str target_report_reason(struct arena *a, const struct target_report *r, struct str url)
+{
+    struct str why = failure(a, r);
+    char at[UNITS_TIME_MAX];
+    switch (r->state) {
+    case TARGET_DOWN:
+        return arena_fmt(a, "%.*s is down%s%.*s", STR_ARG(url),
+                         r->is_probed ? ", say its health checks" : "", STR_ARG(why));
+    case TARGET_EJECTED:
+        units_format_time(r->ejected_until, at);
+        return arena_fmt(a, "%.*s is left out until %s%.*s", STR_ARG(url), at, STR_ARG(why));
+    case TARGET_TRIAL:
+        return arena_fmt(a, "%.*s was left out and is tried again%.*s", STR_ARG(url),
+                         STR_ARG(why));
+    case TARGET_UNKNOWN:
+    case TARGET_UP:
+    case TARGET_FAILING:
+        break;
+    }
+    if (r->stale_at == 0)
+        return STR_NONE;
+    units_format_time(r->stale_at, at);
+    return arena_fmt(a, "%.*s: its name no longer resolves; last addresses in use since %s",
+                     STR_ARG(url), at);
 }
 
 json_t *target_report_error_to_json(struct arena *a, const struct target_report *r)

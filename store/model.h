@@ -65,6 +65,7 @@ enum target_host { TARGET_HOST_NAME, TARGET_HOST_IPV4, TARGET_HOST_IPV6, TARGET_
 struct target_health {
     _Atomic uint32_t failures;      /* of requests, one after the other */
     _Atomic uint64_t ejected_until; /* 0: not ejected */
+    _Atomic uint64_t ejections;     /* so far */
     _Atomic uint64_t ejection_ms;   /* how long the last one was; 0: none yet */
     atomic_bool is_on_trial;        /* ejected, but one request is on its way */
     _Atomic int32_t probes;         /* one after the other: good > 0, bad < 0 */

@@ -121,6 +121,7 @@ static void eject(const struct route *r, const struct target *t, uint64_t expect
                                                  memory_order_relaxed))
         return; /* another worker was faster */
     store(&h->ejection_ms, length_ms);
+    atomic_fetch_add_explicit(&h->ejections, 1, memory_order_relaxed);
     store(&h->failures, 0);
     say_down(r, t, e);
 }
