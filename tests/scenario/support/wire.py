@@ -117,11 +117,12 @@ def _is_added_date(name, value):
         timedelta(hours=1)
 
 
-def normal(data, is_request):
-    """Messages in a form to compare: added fields dropped, chunks joined, tunnels as they are."""
-    out = []
+def normal(data, methods=None):
+    """Messages in a form to compare: added fields dropped, chunks joined, tunnels as they are.
+    Requests; or, if `methods` are given, the answers to requests of these."""
+    is_request, out = methods is None, []
     while data:
-        message, rest = read(data, is_request)
+        message, rest = read(data, is_request, _next_is_head(methods))
         if message.end == BAD:
             return out + ["not canonical", data]
         fields = [f for f in message.fields if is_request or not _is_added_date(*f)]
@@ -129,19 +130,24 @@ def normal(data, is_request):
         is_tunnel = message.all(b"upgrade") if is_request else message.status == 101
         if is_tunnel or message.end != WHOLE:
             return out + [rest] if rest else out
+        if message.status >= 200:
+            methods = methods[1:]
         data = rest
     return out
 
 
+def _next_is_head(methods):
+    return bool(methods) and methods[0] == b"HEAD"
+
+
 def answers(data, methods):
     """The answers to requests of these methods, in order, and the end of the last."""
-    out, methods = [], list(methods)
+    out = []
     while data:
-        is_to_head = bool(methods) and methods[0] == b"HEAD"
-        message, data = read(data, False, is_to_head)
+        message, data = read(data, False, _next_is_head(methods))
         out.append(message)
         if message.status == 101 or message.end != WHOLE:
             break
-        if message.status >= 200 and methods:
-            methods.pop(0)
+        if message.status >= 200:
+            methods = methods[1:]
     return out

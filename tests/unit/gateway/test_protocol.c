@@ -97,18 +97,31 @@ static void put_message(struct buf *out, const struct wire_message *m, enum wire
         put(out, STR("\n"));
 }
 
+/* The number of the request, or of the one that could not be read. */
+static bool is_to_head(const struct run *r, size_t number)
+{
+    const struct relay_request *q;
+    if (number == 0)
+        return str_starts(r->row->steps[0].bytes, STR("HEAD "));
+    return number < codec_relay_requests(r->relay, &q) &&
+           str_eq(q[number].head.method, STR("HEAD"));
+}
+
 /* Behind this head the bytes are no messages any more. */
 static bool begins_tunnel(const struct wire_message *m, enum wire_kind kind)
 {
     return kind == WIRE_REQUEST ? wire_field(m, "Upgrade").len > 0 : m->status == 101;
 }
 
-static void put_normal(struct buf *out, struct str bytes, enum wire_kind kind)
+static void put_normal(const struct run *r, struct buf *out, struct str bytes,
+                       enum wire_kind kind)
 {
-    while (bytes.len > 0) {
+    for (size_t final = 0; bytes.len > 0;) {
         struct wire_message m;
         struct str all = bytes;
-        enum wire_end end = wire_read(&bytes, kind, &m);
+        bool is_bodyless = kind == WIRE_RESPONSE && is_to_head(r, final);
+        enum wire_end end = wire_read(&bytes, is_bodyless ? WIRE_RESPONSE_TO_HEAD : kind, &m);
+        final += m.status >= 200;
         bool is_tunnel = begins_tunnel(&m, kind);
         if (end == WIRE_BAD) {
             put(out, STR("(not canonical)\n"));
@@ -143,7 +156,7 @@ static void put_target_saw(struct run *r, struct buf *out)
     const struct relay_wire *wires;
     size_t count = codec_relay_wires(r->relay, &wires);
     for (size_t i = 0; i < count; i++)
-        put_normal(out, buf_view(&wires[i].said), WIRE_REQUEST);
+        put_normal(r, out, buf_view(&wires[i].said), WIRE_REQUEST);
 }
 
 static void check_target(struct run *r, bool is_final)
@@ -153,7 +166,7 @@ static void check_target(struct run *r, bool is_final)
     struct buf want, got;
     buf_init(&want, TEXT_MAX_BYTES);
     buf_init(&got, TEXT_MAX_BYTES);
-    put_normal(&want, buf_view(&r->want_target), WIRE_REQUEST);
+    put_normal(r, &want, buf_view(&r->want_target), WIRE_REQUEST);
     put_target_saw(r, &got);
     bool is_same = str_eq(buf_view(&want), buf_view(&got));
     if (r->row->is_never_all)
@@ -170,25 +183,16 @@ static void check_client(struct run *r, bool is_final)
     struct str heard = codec_relay_heard(r->relay);
     buf_init(&want, TEXT_MAX_BYTES);
     buf_init(&got, TEXT_MAX_BYTES);
-    put_normal(&want, buf_view(&r->want_client), WIRE_RESPONSE);
-    put_normal(&got, heard, WIRE_RESPONSE);
+    put_normal(r, &want, buf_view(&r->want_client), WIRE_RESPONSE);
+    put_normal(r, &got, heard, WIRE_RESPONSE);
     bool is_same = str_eq(buf_view(&want), buf_view(&got));
-    if (is_final && r->row->ends_in_page)
-        is_same = str_starts(buf_view(&got), buf_view(&want)) && str_ends(heard, STR("page"));
+    if (r->row->ends_in_page)
+        is_same = str_starts(buf_view(&got), buf_view(&want)) &&
+                  (!is_final || str_ends(heard, STR("page")));
     if (!is_same)
         blame(r, "what the client gets", buf_view(&want), buf_view(&got));
     buf_fini(&want);
     buf_fini(&got);
-}
-
-/* The number of the request, or of the one that could not be read. */
-static bool is_to_head(const struct run *r, size_t number)
-{
-    const struct relay_request *q;
-    if (number == 0)
-        return str_starts(r->row->steps[0].bytes, STR("HEAD "));
-    return number < codec_relay_requests(r->relay, &q) &&
-           str_eq(q[number].head.method, STR("HEAD"));
 }
 
 /* Every answer in turn, against the statuses of the row. */
