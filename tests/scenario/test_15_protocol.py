@@ -20,6 +20,7 @@ def lab(new_directory, no_ca):
     gateway, stage = Gatehouse(new_directory("gateway"), workers=1).start(), Stage()
     gateway.must("PATCH", "/v1/acme", no_ca)
     gateway.put_route("all", "*", stage.url, upstream={"retries": 0})
+    gateway.put_route("small", "small.test", stage.url, max_body="16B")
     yield gateway, stage
     stage.close()
     gateway.dispose()
