@@ -281,11 +281,13 @@ static struct h1_plan plan_answer(const struct server *s, const struct http_head
     return (struct h1_plan){.framing = H1_FRAMING_CHUNKED, .next = H1_WRITER_CHUNKED};
 }
 
+/* RFC 9112 9.6: an answer that comes before the request is complete is the last one, and says
+ * so: whether the rest of the request still comes is the client's to decide. */
 static struct err send_final(struct server *s, const struct http_head *head, bool is_end)
 {
     struct h1_plan plan = plan_answer(s, head);
-    bool is_request_unread = is_end && s->phase != PHASE_ANSWER;
-    bool is_last = s->is_last || is_request_unread || plan.framing == H1_FRAMING_CLOSE;
+    bool is_early = s->phase != PHASE_ANSWER;
+    bool is_last = s->is_last || is_early || plan.framing == H1_FRAMING_CLOSE;
     plan.connection =
         h1_writer_connection(is_last, head->upgrade.len > 0, s->request.version == HTTP_1_0);
     TRY(h1_writer_response(&s->writer, head, &plan));

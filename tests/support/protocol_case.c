@@ -174,6 +174,8 @@ static void read_title(struct reading *r, struct str text)
     while (str_next(&rest, ' ', &item)) {
         if (str_eq(item, STR("binary")))
             r->row->is_for_codecs = false;
+        if (str_eq(item, STR("whole")))
+            r->row->is_never_cut = true;
     }
 }
 

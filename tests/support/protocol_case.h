@@ -29,6 +29,7 @@ struct protocol_case {
     struct case_step steps[CASE_STEPS_MAX];
     size_t step_count;
     bool is_for_codecs;
+    bool is_never_cut; /* other segments would mean something else */
     bool has_answers;  /* of the target, in the steps; else it answers by itself */
     bool may_see_all;  /* no matter what the target sees */
     bool is_never_all; /* the target sees the beginning of a message at most */

@@ -70,7 +70,7 @@ class Stage:
         self.listener.close()
 
     def clear(self):
-        for one in [*self.wires, *([self.client] if self.client else [])]:
+        for one in [*([self.client] if self.client else []), *self.wires]:
             one.sock.close()
         self.wires, self.client = [], None
 
@@ -127,11 +127,12 @@ class Stage:
                     break
         return out
 
-    def seen(self, without=b""):
+    def seen(self, has_tunnel, without=b""):
         """All that the target has seen, in normal form, without what the gateway adds."""
         out = []
         for one in self.wires:
-            for item in wire.normal(one.got[:_find(one.got, without)]):
+            data = one.got[:_find(one.got, without)]
+            for item in wire.normal(data, has_tunnel=has_tunnel):
                 out.append(_without_added(item) if isinstance(item, tuple) else item)
         return out
 
@@ -163,6 +164,7 @@ class Run:
     def __init__(self, stage, row, connect, bytewise=False):
         self.stage, self.row, self.connect, self.bytewise = stage, row, connect, bytewise
         self.want_target = self.want_client = b""
+        self.has_tunnel = 101 in row.statuses
 
     def play(self):
         stage, row = self.stage, self.row
@@ -173,7 +175,7 @@ class Run:
         self._judge_client()
         used = [one for one in stage.wires if one.got]
         self._probe(used[-1] if used else None)
-        self._judge_target(stage.seen(without=b"GET /probe "))
+        self._judge_target()
 
     # steps
 
@@ -203,9 +205,15 @@ class Run:
     def _target_got(self, data):
         self.want_target += data
         if not self.row.is_never_all:
-            want = wire.normal(self.want_target)
-            self.stage.until(lambda: self.stage.seen() == want,
-                             lambda: f"the target to see {want}; it saw {self.stage.seen()}")
+            want = self._wanted()
+            self.stage.until(lambda: self._seen() == want,
+                             lambda: f"the target to see {want}; it saw {self._seen()}")
+
+    def _wanted(self):
+        return wire.normal(self.want_target, has_tunnel=self.has_tunnel)
+
+    def _seen(self):
+        return self.stage.seen(self.has_tunnel, without=b"GET /probe ")
 
     def _target_ended(self, _):
         self.stage.until(lambda: self.stage.wires[-1].has_ended,
@@ -277,11 +285,11 @@ class Run:
         if row.wire is not None:
             assert (hit[0] is used) == (row.wire == "reused"), "the target's connection"
 
-    def _judge_target(self, seen):
+    def _judge_target(self):
         row = self.row
         if row.may_see_all:
             return
-        want = wire.normal(self.want_target)
+        want, seen = self._wanted(), self._seen()
         if not row.is_never_all:
             assert seen == want
             return

@@ -117,9 +117,10 @@ def _is_added_date(name, value):
         timedelta(hours=1)
 
 
-def normal(data, methods=None):
+def normal(data, methods=None, has_tunnel=False):
     """Messages in a form to compare: added fields dropped, chunks joined, tunnels as they are.
-    Requests; or, if `methods` are given, the answers to requests of these."""
+    Requests, of which one may begin a tunnel; or, if `methods` are given, the answers to
+    requests of these."""
     is_request, out = methods is None, []
     while data:
         message, rest = read(data, is_request, _next_is_head(methods))
@@ -127,7 +128,7 @@ def normal(data, methods=None):
             return out + ["not canonical", data]
         fields = [f for f in message.fields if is_request or not _is_added_date(*f)]
         out.append((message.start, fields, message.trailers, message.end, message.body))
-        is_tunnel = message.all(b"upgrade") if is_request else message.status == 101
+        is_tunnel = message.status == 101 or has_tunnel and message.all(b"upgrade")
         if is_tunnel or message.end != WHOLE:
             return out + [rest] if rest else out
         if message.status >= 200:

@@ -108,9 +108,15 @@ static bool is_to_head(const struct run *r, size_t number)
 }
 
 /* Behind this head the bytes are no messages any more. */
-static bool begins_tunnel(const struct wire_message *m, enum wire_kind kind)
+static bool begins_tunnel(const struct run *r, const struct wire_message *m,
+                          enum wire_kind kind)
 {
-    return kind == WIRE_REQUEST ? wire_field(m, "Upgrade").len > 0 : m->status == 101;
+    bool switches = false;
+    for (size_t i = 0; i < r->row->status_count; i++)
+        switches |= r->row->statuses[i] == 101;
+    if (kind == WIRE_REQUEST)
+        return switches && wire_field(m, "Upgrade").len > 0;
+    return m->status == 101;
 }
 
 static void put_normal(const struct run *r, struct buf *out, struct str bytes,
@@ -122,7 +128,7 @@ static void put_normal(const struct run *r, struct buf *out, struct str bytes,
         bool is_bodyless = kind == WIRE_RESPONSE && is_to_head(r, final);
         enum wire_end end = wire_read(&bytes, is_bodyless ? WIRE_RESPONSE_TO_HEAD : kind, &m);
         final += m.status >= 200;
-        bool is_tunnel = begins_tunnel(&m, kind);
+        bool is_tunnel = begins_tunnel(r, &m, kind);
         if (end == WIRE_BAD) {
             put(out, STR("(not canonical)\n"));
             put(out, all);
@@ -378,6 +384,8 @@ static bool check_row(const struct protocol_case *row)
 {
     size_t bytes = bytes_of(row);
     bool is_good = try_cut(row, (struct cut){.at = SIZE_MAX}, "as written");
+    if (row->is_never_cut)
+        return is_good;
     if (is_good && bytes <= SINGLE_MAX_BYTES)
         is_good =
             try_cut(row, (struct cut){.at = SIZE_MAX, .is_everywhere = true}, "byte by byte");

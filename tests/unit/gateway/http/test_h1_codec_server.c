@@ -547,8 +547,8 @@ static void an_answer_may_begin_before_the_request_is_complete(void **state)
     feed(f, "llo");
     assert_false(failed(codec_send_body(f->codec, 1, STR("hello"))));
     assert_false(failed(codec_send_end(f->codec, 1, NULL)));
-    check_out(f, S200 "Content-Length: 5\r\n\r\nhello");
-    assert_true(codec_can_reuse(f->codec));
+    check_out(f, S200 "Connection: close\r\nContent-Length: 5\r\n\r\nhello");
+    assert_false(codec_can_reuse(f->codec));
     check_events(f, "hbbe");
 }
 
