@@ -1,10 +1,13 @@
 """TLS to clients: which certificate, which version, what happens to unknown names."""
+import socket
 import ssl
 
 import pytest
 
 from support import pki as pki_tools
 from support import raw
+from support.raw import request
+from support.wait import PATIENCE
 
 
 # Which certificate
@@ -185,3 +188,29 @@ def test_clients_that_hang_up_after_the_handshake_do_no_harm(gateway, origin, ho
     for _ in range(20):
         gateway.tls_client(host).close()
     assert gateway.get_tls(host).status == 200
+
+
+def test_end_in_the_middle_of_a_record_is_an_end(gateway, origin, host):
+    """Part of a record and then FIN: nothing more can come, so nobody waits for it."""
+    gateway.put_route("r", host, origin.url)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = raw.any_certificate().wrap_bio(incoming, outgoing, server_hostname=host)
+    with socket.create_connection(("127.0.0.1", gateway.https), timeout=PATIENCE) as sock:
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                sock.sendall(outgoing.read())
+                incoming.write(sock.recv(65536))
+        sock.sendall(outgoing.read())
+        tls.write(request("GET", "/", host))
+        record = outgoing.read()
+        sock.sendall(record[:len(record) // 2])
+        sock.shutdown(socket.SHUT_WR)
+        try:
+            while sock.recv(65536):
+                pass
+        except ConnectionResetError:
+            pass
+    assert origin.requests == []

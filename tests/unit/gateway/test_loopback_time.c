@@ -207,6 +207,33 @@ static void a_silent_target_becomes_504(void **state)
     (void)close(target);
 }
 
+/* The limits of two phases differ: the timer looks in time for whichever comes next. */
+static void the_shorter_of_two_limits_is_kept(void **state)
+{
+    (void)state;
+    bool is_cut;
+    char body[512];
+    (void)snprintf(body, sizeof(body),
+                   "{'hosts': ['slow.example'], 'certificate': 'none', 'https': 'optional',"
+                   " 'upstream': {'targets': [{'url': 'http://127.0.0.1:%u'}],"
+                   " 'timeouts': {'response': '600s', 'idle': '5s'}}}",
+                   (unsigned)b.target_port);
+    temp_config_route(&b.store, "slow", body);
+    int client = loopback_connect(&b);
+    loopback_say(client, "GET / HTTP/1.1\r\nHost: slow.example\r\n\r\n");
+    int target = loopback_accept(&b);
+    (void)loopback_hear_head(target);
+    loopback_pass(&b, 20000); /* waiting for the answer is no silence */
+    loopback_say(target, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nha");
+    (void)loopback_hear_head(client);
+    hear_text(client, "ha");
+    loopback_pass(&b, 5000 + LOOP_TICK_MS);
+    assert_str(loopback_hear_all(client, &is_cut), "");
+    assert_true(is_cut);
+    (void)close(client);
+    (void)close(target);
+}
+
 static void a_client_silent_in_its_body_becomes_408(void **state)
 {
     (void)state;
@@ -289,6 +316,7 @@ static void a_drained_worker_waits_no_longer_than_it_must(void **state)
     fake_clock_advance(&b.clock, DRAIN_LIMIT_MS + LOOP_TICK_MS);
     loop_wake(b.worker->loop);
     (void)loopback_hear_all(stuck, &is_cut);
+    assert_true(is_cut); /* an answer was due: its absence must not look like an end */
     (void)close(stuck);
     (void)close(target);
 }
@@ -322,6 +350,7 @@ int main(void)
         LOOPBACK(a_head_must_come_in_time),
         LOOPBACK(an_idle_client_is_let_go),
         LOOPBACK(a_silent_target_becomes_504),
+        LOOPBACK(the_shorter_of_two_limits_is_kept),
         LOOPBACK(a_client_silent_in_its_body_becomes_408),
         LOOPBACK(a_handshake_must_come_in_time),
         LOOPBACK(a_draining_worker_ends_what_it_has_begun),
