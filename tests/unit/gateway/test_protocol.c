@@ -266,12 +266,20 @@ static void answer_all(struct run *r)
     }
 }
 
-static void say_piece(struct run *r, bool is_client, struct str bytes)
+static size_t wire_count(const struct run *r)
+{
+    const struct relay_wire *wires;
+    return codec_relay_wires(r->relay, &wires);
+}
+
+/* wire: the target's connection, counted from 1; what is said on one that is over reaches no
+ * other. */
+static void say_piece(struct run *r, bool is_client, size_t wire, struct str bytes)
 {
     if (is_client) {
         codec_relay_ask(r->relay, bytes);
         answer_all(r);
-    } else {
+    } else if (wire_count(r) == wire) {
         (void)codec_relay_reply(r->relay, bytes);
     }
 }
@@ -281,13 +289,14 @@ static void say(struct run *r, bool is_client, struct str bytes)
     size_t first = r->cut.at > r->said && r->cut.at - r->said < bytes.len ? r->cut.at - r->said
                                                                           : bytes.len;
     size_t step = r->cut.is_everywhere ? 1 : bytes.len;
+    size_t wire = wire_count(r);
     r->said += bytes.len;
     if (r->cut.is_everywhere)
         first = 0;
     if (first > 0)
-        say_piece(r, is_client, str_sub(bytes, 0, first));
+        say_piece(r, is_client, wire, str_sub(bytes, 0, first));
     for (size_t i = first; i < bytes.len; i += step)
-        say_piece(r, is_client, str_sub(bytes, i, step));
+        say_piece(r, is_client, wire, str_sub(bytes, i, step));
 }
 
 static void check_wire_end(struct run *r)
