@@ -35,7 +35,8 @@ static const struct group groups[] = {
 static const char run_synopsis[] =
     "  gatehouse run [--data DIR] [--http ADDR:PORT]... [--https ADDR:PORT]... "
     "[--admin ADDR:PORT]\n"
-    "                [--workers N] [--user NAME] [--log-level L] [--access-log PATH|-|off]\n";
+    "                [--workers N] [--user NAME] [--log-level L] [--access-log PATH|-|off]\n"
+    "                [--access-log-format human|json|combined]\n";
 
 static void print_synopsis(FILE *out, const char *group, const struct cli_command *c)
 {
@@ -92,7 +93,7 @@ void cli_usage(FILE *out)
         "running\n"
         "gatehouse, or --server URL --token TOKEN (GATEHOUSE_SERVER, GATEHOUSE_TOKEN), and\n"
         "--json (GATEHOUSE_JSON).\n"
-        "Exit status: 0 success, 1 the operation failed, 2 wrong usage.\n",
+        "Exit status: 0 success, 1 the operation failed or was refused, 2 wrong usage.\n",
         out);
 }
 
@@ -246,6 +247,11 @@ static bool is_help(const char *word)
     return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0;
 }
 
+static bool is_version(const char *word)
+{
+    return strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0;
+}
+
 /* A group without a command: help if asked for, else what there is. */
 static enum cli_exit answer_group(struct cli *cli, const struct group *g, int argc,
                                   char *const *argv)
@@ -271,7 +277,9 @@ static enum cli_exit dispatch(struct cli *cli, int argc, char *const *argv)
         cli_usage(cli->env->out);
         return CLI_OK;
     }
-    if (!choose(argc, argv, &chosen))
+    char version[] = "version";
+    char *const words[] = {version};
+    if (!choose(argc, is_version(argv[0]) ? words : argv, &chosen))
         return cli_complain(cli, CLI_USAGE, "unknown command \"%s\"; see gatehouse --help",
                             argv[0]);
     if (chosen.command == NULL)

@@ -7,10 +7,17 @@
 
 #include "gateway/base/json.h"
 
-/* "http://a, http://b" */
+/* "http://a, http://b", or what is answered without a target. */
 static struct str targets_of(struct cli *cli, const json_t *route)
 {
     struct str joined = STR("");
+    const json_t *redirect = json_object_get(route, "redirect");
+    const json_t *respond = json_object_get(route, "respond");
+    if (json_is_object(redirect))
+        return arena_fmt(cli->arena, "redirect %s to %s", cli_text(cli, redirect, "status").p,
+                         cli_text(cli, redirect, "to").p);
+    if (json_is_object(respond))
+        return arena_fmt(cli->arena, "answer %s", cli_text(cli, respond, "status").p);
     const json_t *list = json_object_get(json_object_get(route, "upstream"), "targets");
     for (size_t i = 0; i < json_array_size(list); i++) {
         struct str url = cli_text(cli, json_array_get(list, i), "url");
@@ -20,10 +27,23 @@ static struct str targets_of(struct cli *cli, const json_t *route)
     return joined;
 }
 
+/* International names in both forms: as people read them, and as certificates have them. */
 static struct str hosts_of(struct cli *cli, const json_t *route)
 {
+    struct str joined = STR("");
+    const json_t *hosts = json_object_get(route, "hosts");
     const json_t *readable = json_object_get(route, "hosts_unicode");
-    return cli_join(cli, readable != NULL ? readable : json_object_get(route, "hosts"));
+    for (size_t i = 0; i < json_array_size(hosts); i++) {
+        struct str host = json_str(json_array_get(hosts, i));
+        struct str shown = json_str(json_array_get(readable, i));
+        const char *comma = i == 0 ? "" : ", ";
+        if (str_is_empty(shown) || str_eq(shown, host))
+            joined = arena_fmt(cli->arena, "%.*s%s%.*s", STR_ARG(joined), comma, STR_ARG(host));
+        else
+            joined = arena_fmt(cli->arena, "%.*s%s%.*s (%.*s)", STR_ARG(joined), comma,
+                               STR_ARG(shown), STR_ARG(host));
+    }
+    return joined;
 }
 
 static void print_list(struct cli *cli, const json_t *items)
@@ -132,7 +152,12 @@ static const struct cli_flag add_flags[] = {
     {"ca",               "FILE",                   "PEM, the target's CA; implies --verify ca"},
     {"pin",              "SHA256",                 "its key, repeatable; implies --verify pin"},
     {"server-name",      "NAME",                   "expected in the target's certificate"},
+    {"backup",           "TARGET",                 "asked when no other is left, repeatable"},
     {"balance",          "METHOD",                 "how to choose one (default: round_robin)"},
+    {"sticky",           "COOKIE",                 "keep each client with its target"},
+    {"health",           "PATH",                   "ask targets for it, leave bad ones out"},
+    {"max-connections",  "N",                      "requests at once on each target"},
+    {"proxy-protocol",   "off|v1|v2",              "PROXY header sent to the targets"},
     {"retries",          "N",                      "further targets tried (default: 2)"},
     {"connect-timeout",  "TIME",                   "TCP and TLS to the target (default: 5s)"},
     {"response-timeout", "TIME",                   "until its answer begins (default: 1h)"},
@@ -157,6 +182,9 @@ static const struct {
     {"verify", STR_LIT("upstream.tls.verify")},
     {"server-name", STR_LIT("upstream.tls.server_name")},
     {"balance", STR_LIT("upstream.balance")},
+    {"sticky", STR_LIT("upstream.sticky.cookie")},
+    {"health", STR_LIT("upstream.health.path")},
+    {"proxy-protocol", STR_LIT("upstream.proxy_protocol")},
     {"connect-timeout", STR_LIT("upstream.timeouts.connect")},
     {"response-timeout", STR_LIT("upstream.timeouts.response")},
     {"idle-timeout", STR_LIT("upstream.timeouts.idle")},
@@ -201,6 +229,20 @@ static struct err put_headers(struct cli *cli, json_t *route, struct str *ret_wo
     return put_repeated(cli, route, "remove-header", STR("request_headers.remove"));
 }
 
+static struct err put_number(struct cli *cli, json_t *route, const char *flag, struct str path,
+                             struct str *ret_words)
+{
+    struct str value = cli_args_value(&cli->args, flag);
+    uint64_t count;
+    if (value.p == NULL)
+        return OK;
+    if (failed(str_to_u64(value, UINT32_MAX, &count))) {
+        *ret_words = arena_fmt(cli->arena, "--%s needs a number", flag);
+        return fail(ERR_SYNTAX, 0);
+    }
+    return cli_edit_put(route, path, json_integer((json_int_t)count));
+}
+
 static struct err put_flags(struct cli *cli, json_t *route, struct str *ret_words)
 {
     for (size_t i = 0; i < ARRAY_LEN(plain_flags); i++) {
@@ -208,14 +250,8 @@ static struct err put_flags(struct cli *cli, json_t *route, struct str *ret_word
         if (value.p != NULL)
             TRY(cli_edit_put(route, plain_flags[i].path, json_from_str(value)));
     }
-    struct str retries = cli_args_value(&cli->args, "retries");
-    uint64_t count;
-    if (retries.p != NULL && failed(str_to_u64(retries, UINT32_MAX, &count))) {
-        *ret_words = STR("--retries needs a number");
-        return fail(ERR_SYNTAX, 0);
-    }
-    if (retries.p != NULL)
-        TRY(cli_edit_put(route, STR("upstream.retries"), json_integer((json_int_t)count)));
+    TRY(put_number(cli, route, "retries", STR("upstream.retries"), ret_words));
+    TRY(put_number(cli, route, "max-connections", STR("upstream.max_connections"), ret_words));
     if (cli_args_is_on(&cli->args, "strip-prefix"))
         TRY(cli_edit_put(route, STR("strip_prefix"), json_true()));
     if (cli_args_is_on(&cli->args, "disabled"))
@@ -237,18 +273,29 @@ static struct err put_trust(struct cli *cli, json_t *route, struct str ca)
 }
 
 /* Says what a short form was taken for. */
+static struct err add_target(struct cli *cli, json_t *targets, struct str typed, bool is_backup,
+                             struct str *ret_words)
+{
+    struct str url;
+    TRY(cli_target_url(cli->arena, typed, &url, ret_words));
+    if (!cli->is_json && !str_eq(typed, url))
+        cli_say(cli, "Target %.*s is read as %.*s\n", STR_ARG(typed), STR_ARG(url));
+    json_t *target = json_pack("{s:s%}", "url", url.p, url.len);
+    if (is_backup && json_object_set_new(target, "backup", json_true()) != 0) {
+        json_decref(target);
+        return fail(ERR_MEMORY, 0);
+    }
+    return json_array_append_new(targets, target) == 0 ? OK : fail(ERR_MEMORY, 0);
+}
+
 static struct err put_targets(struct cli *cli, json_t *route, struct str *ret_words)
 {
     AUTO(json_decref) json_t *targets = json_array();
-    for (size_t i = 1; i < cli->args.argument_count; i++) {
-        struct str typed = cli->args.arguments[i];
-        struct str url;
-        TRY(cli_target_url(cli->arena, typed, &url, ret_words));
-        if (!cli->is_json && !str_eq(typed, url))
-            cli_say(cli, "Target %.*s is read as %.*s\n", STR_ARG(typed), STR_ARG(url));
-        if (json_array_append_new(targets, json_pack("{s:s%}", "url", url.p, url.len)) != 0)
-            return fail(ERR_MEMORY, 0);
-    }
+    struct str backup;
+    for (size_t i = 1; i < cli->args.argument_count; i++)
+        TRY(add_target(cli, targets, cli->args.arguments[i], false, ret_words));
+    for (size_t i = 0; (backup = cli_args_nth(&cli->args, "backup", i)).p != NULL; i++)
+        TRY(add_target(cli, targets, backup, true, ret_words));
     return cli_edit_put(route, STR("upstream.targets"), TAKE(targets));
 }
 
@@ -362,6 +409,8 @@ const struct cli_command cli_route_commands[] = {
         "  gatehouse route add www.example.org 3000\n"
         "  gatehouse route add example.org/api http://[fd00::10]:8080 --strip-prefix\n"
         "  gatehouse route add cloud.example.org https://10.0.0.5:8443 --ca internal-ca.pem\n"
+        "  gatehouse route add app.example.org 10.0.0.5:80 10.0.0.6:80 --health /healthz \\\n"
+        "      --balance least_conn --sticky session --backup 10.0.0.9:80\n"
         "  gatehouse route add intranet.lan 8080 --certificate none --https optional\n",
      .fn = add},
     {.name = "set", .arguments = "ID NAME=VALUE...", .least = 2, .most = -1,
@@ -376,6 +425,8 @@ const struct cli_command cli_route_commands[] = {
         "  gatehouse route set cloud hosts=cloud.example.org,files.example.org\n"
         "  gatehouse route set cloud upstream.targets=10.0.0.5:8080,10.0.0.6:8080\n"
         "  gatehouse route set cloud upstream.tls.verify=ca upstream.tls.ca=@internal-ca.pem\n"
+        "  gatehouse route set cloud upstream.health.interval=5s upstream.queue.size=20\n"
+        "  gatehouse route set cloud upstream.sticky=null upstream.balance=hash_ip\n"
         "  gatehouse route set cloud request_headers.set.X-Tenant=blue enabled=false\n",
      .fn = set},
     {.name = "rm", .arguments = "ID", .least = 1, .most = 1, .summary = "Remove a route.",

@@ -110,6 +110,14 @@ static void add_route(struct cli *cli, struct cli_table *t, const json_t *route)
     const json_t *targets = json_object_get(route, "targets");
     const json_t *traffic = json_object_get(route, "traffic");
     struct str state = cli_text(cli, route, "state");
+    if (json_array_size(targets) == 0) {
+        cli_table_row(t);
+        cli_table_cell(t, cli_text(cli, route, "id"), CLI_PLAIN);
+        cli_table_cell(t, state, cli_state_colour(state));
+        cli_table_cell(t, STR("none: it answers by itself"), CLI_DIM);
+        cli_table_cell(t, STR(""), CLI_PLAIN);
+        cli_table_cell(t, short_count(cli, traffic, "requests"), CLI_PLAIN);
+    }
     for (size_t i = 0; i < json_array_size(targets); i++) {
         const json_t *target = json_array_get(targets, i);
         struct str up = cli_text(cli, target, "state");

@@ -61,6 +61,16 @@ static struct err report(struct err e, const char *event, const char *at)
     return e;
 }
 
+/* For whoever types `gatehouse run` and reads no log: one sentence more. */
+static struct err refuse_start(struct err e, const char *event, const char *at)
+{
+    AUTO(arena_free) struct arena *a = arena_new(512, 4096);
+    struct str why = a == NULL ? STR_NONE : error_text(e, a);
+    (void)fprintf(stderr, "gatehouse run: %s: %s%s%.*s\n", at, e.kind->text,
+                  str_is_empty(why) ? "" : ": ", STR_ARG(why));
+    return report(e, event, at);
+}
+
 /* ---- the process itself ---- */
 
 static void prepare_process(void)
@@ -148,7 +158,7 @@ static struct err open_logs(struct process *p)
 static struct err refuse_address(struct err e, const char *flag, const char *at)
 {
     if (!err_is(e, ERR_USAGE))
-        return report(e, "listen_failed", at);
+        return refuse_start(e, "listen_failed", at);
     (void)fprintf(stderr,
                   "gatehouse run: %s: \"%s\" is no address; it takes ADDR:PORT, :PORT or "
                   "[ADDR]:PORT\n",
@@ -175,7 +185,7 @@ static struct err open_listeners_of(struct process *p, enum listener_kind kind,
                  KV_CSTR("using", unprivileged));
         e = listener_set_open(p->listeners, kind, str_from(unprivileged), at);
     }
-    return failed(e) ? report(e, "listen_failed", at) : OK;
+    return failed(e) ? refuse_start(e, "listen_failed", at) : OK;
 }
 
 static struct err open_sockets(struct process *p)
@@ -229,14 +239,14 @@ static struct err become_user(const struct process *p)
     const struct passwd *user =
         getpwnam(p->options.user); /* no other thread runs yet that could */
     if (user == NULL)
-        return report(fail(ERR_USAGE, 0), "no_such_user", p->options.user);
+        return refuse_start(fail(ERR_NO_USER, 0), "no_such_user", p->options.user);
     /* A data directory that root has just made for that user is given to it. */
     if (mkdir(p->options.data, 0700) == 0 &&
         chown(p->options.data, user->pw_uid, user->pw_gid) != 0)
         return report(fail(ERR_IO, errno), "chown_failed", p->options.data);
     if (initgroups(user->pw_name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
         setuid(user->pw_uid) != 0)
-        return report(fail(ERR_IO, errno), "cannot_become_user", p->options.user);
+        return refuse_start(fail(ERR_IO, errno), "cannot_become_user", p->options.user);
     return OK;
 }
 
@@ -284,7 +294,7 @@ static struct err open_store(struct process *p)
         log_warn("store_note", KV_STR("at", why.entries[i].field),
                  KV_STR("note", why.entries[i].message));
     invalid_fini(&why);
-    return failed(e) ? report(e, "store_not_opened", p->options.data) : OK;
+    return failed(e) ? refuse_start(e, "store_not_opened", p->options.data) : OK;
 }
 
 static struct err start_workers(struct process *p)

@@ -27,6 +27,7 @@
 #define ERR_KEY_WRONG               ERR_ROW(KEY_WRONG)
 #define ERR_DATA_DIR                ERR_ROW(DATA_DIR)
 #define ERR_DATA_LOCKED             ERR_ROW(DATA_LOCKED)
+#define ERR_NO_USER                 ERR_ROW(NO_USER)
 #define ERR_CERT_PARSE              ERR_ROW(CERT_PARSE)
 #define ERR_CERT_KEY                ERR_ROW(CERT_KEY)
 #define ERR_CERT_MISMATCH           ERR_ROW(CERT_MISMATCH)

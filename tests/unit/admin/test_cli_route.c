@@ -92,6 +92,34 @@ static void test_add_with_all_flags(void **state)
     assert_true(cli_fixture_said(&fixture, "stored, disabled"));
 }
 
+static void test_flags_of_the_upstream(void **state)
+{
+    (void)state;
+    cli_fixture_ok(&fixture,
+                   "route add a.example 8080 8081 --id r --certificate none --backup 9000 "
+                   "--backup 9001 --balance hash_cookie:id --sticky session --health /healthz "
+                   "--max-connections 20 --proxy-protocol v2");
+    assert_int_equal(json_array_size(MEMBER("r", "upstream", "targets")), 4);
+    const json_t *last = json_array_get(MEMBER("r", "upstream", "targets"), 3);
+    assert_true(json_is_true(json_object_get(last, "backup")));
+    assert_json(MEMBER("r", "upstream", "balance"), "\"hash_cookie:id\"");
+    assert_json(MEMBER("r", "upstream", "sticky", "cookie"), "\"session\"");
+    assert_json(MEMBER("r", "upstream", "health", "path"), "\"/healthz\"");
+    assert_json(MEMBER("r", "upstream", "max_connections"), "20");
+    assert_json(MEMBER("r", "upstream", "proxy_protocol"), "\"v2\"");
+    cli_fixture_ok(&fixture, "route set r upstream.sticky=null upstream.health.slow_start=10s "
+                             "upstream.queue.size=5 upstream.health.path=null "
+                             "upstream.health.tcp=true upstream.max_connections=null");
+    assert_json(MEMBER("r", "upstream", "sticky"), "null");
+    assert_json(MEMBER("r", "upstream", "health", "slow_start"), "\"10s\"");
+    assert_json(MEMBER("r", "upstream", "health", "tcp"), "true");
+    assert_json(MEMBER("r", "upstream", "queue", "size"), "5");
+    assert_json(MEMBER("r", "upstream", "max_connections"), "null");
+    assert_int_equal(
+        cli_fixture_run(&fixture, "route add b.example 8080 --max-connections many"), 2);
+    assert_int_equal(cli_fixture_run(&fixture, "route add b.example 8080 --balance best"), 1);
+}
+
 static void test_a_pin_says_how_to_verify(void **state)
 {
     (void)state;
@@ -131,7 +159,7 @@ static void test_list_and_show(void **state)
                              "cher.example 8080 --id r --certificate none --set-header X-A:+b");
     cli_fixture_ok(&fixture, "route list");
     assert_true(cli_fixture_said(&fixture, "b\xc3\xbc"
-                                           "cher.example"));
+                                           "cher.example (xn--bcher-kva.example)"));
     cli_fixture_ok(&fixture, "route show r");
     assert_true(cli_fixture_said(&fixture, "set X-A: b"));
     cli_fixture_ok(&fixture, "route list --json");
@@ -153,6 +181,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_empty_list_says_how_to_begin, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_add_understands_short_targets, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_add_with_all_flags, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_flags_of_the_upstream, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_pin_says_how_to_verify, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_every_complaint_is_shown, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_set, set_up, tear_down),
