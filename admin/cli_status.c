@@ -98,6 +98,13 @@ static struct str short_time(struct cli *cli, const json_t *doc, const char *nam
     return arena_fmt(cli->arena, us < 1e7 ? "%.1fs" : "%.0fs", us / 1e6);
 }
 
+/* Without the usual scheme: a port that can be read is worth more. */
+static struct str short_url(struct cli *cli, const json_t *target)
+{
+    struct str url = cli_text(cli, target, "url"), usual = STR("http://");
+    return str_starts(url, usual) ? str_skip(url, usual.len) : url;
+}
+
 static const struct cli_column route_columns[] = {
     {"ROUTE", CLI_SHRINK},   {"STATE", CLI_KEEP},    {"TARGET", CLI_SHRINK},
     {"TARGET IS", CLI_KEEP}, {"REQUESTS", CLI_DROP}, {"FAILED", CLI_DROP},
@@ -114,7 +121,7 @@ static void add_route(struct cli *cli, struct cli_table *t, const json_t *route)
         cli_table_row(t);
         cli_table_cell(t, cli_text(cli, route, "id"), CLI_PLAIN);
         cli_table_cell(t, state, cli_state_colour(state));
-        cli_table_cell(t, STR("none: it answers by itself"), CLI_DIM);
+        cli_table_cell(t, STR("answers by itself"), CLI_DIM);
         cli_table_cell(t, STR(""), CLI_PLAIN);
         cli_table_cell(t, short_count(cli, traffic, "requests"), CLI_PLAIN);
     }
@@ -125,7 +132,7 @@ static void add_route(struct cli *cli, struct cli_table *t, const json_t *route)
         cli_table_row(t);
         cli_table_cell(t, is_first ? cli_text(cli, route, "id") : STR(""), CLI_PLAIN);
         cli_table_cell(t, is_first ? state : STR(""), cli_state_colour(state));
-        cli_table_cell(t, cli_text(cli, target, "url"), CLI_PLAIN);
+        cli_table_cell(t, short_url(cli, target), CLI_PLAIN);
         cli_table_cell(t, up, cli_state_colour(up));
         cli_table_cell(t, short_count(cli, target, "requests"), CLI_PLAIN);
         cli_table_cell(t, short_count(cli, target, "failures"), CLI_PLAIN);
@@ -206,16 +213,22 @@ static void print_certs(struct cli *cli, const json_t *certs)
                 cli->here.p);
 }
 
-/* "event key=value ..." of a log line written as JSON; the line itself otherwise. */
+/* "event: why, key=value ..." of a log line written as JSON, what matters most first and
+ * without what differs from one of its kind to the next; the line itself otherwise. */
 static struct str readable_line(struct cli *cli, struct str line)
 {
-    static const char *const said[] = {"time", "level", "event"};
+    static const char *const said[] = {"time",   "level", "event",      "reason",    "why",
+                                       "detail", "error", "request_id", "suppressed"};
     AUTO(json_decref) json_t *fields = NULL;
     const char *key;
     json_t *value;
     if (failed(json_read(line, &fields)))
         return line;
-    struct str text = arena_dup(cli->arena, cli_text(cli, fields, "event"));
+    struct str reason = cli_text(cli, fields, "reason"), why = cli_text(cli, fields, "why");
+    struct str text =
+        arena_fmt(cli->arena, "%.*s%s%.*s%s%.*s", STR_ARG(cli_text(cli, fields, "event")),
+                  str_is_empty(reason) ? "" : ": ", STR_ARG(reason),
+                  str_is_empty(why) ? "" : ": ", STR_ARG(why));
     for (size_t i = 0; i < ARRAY_LEN(said); i++)
         (void)json_object_del(fields, said[i]);
     json_object_foreach(fields, key, value)
@@ -226,20 +239,36 @@ static struct str readable_line(struct cli *cli, struct str line)
     return text;
 }
 
+static void print_error(struct cli *cli, const json_t *error, struct str text, size_t times)
+{
+    struct str at = cli_text(cli, error, "at");
+    struct str line =
+        times == 1 ? text : arena_fmt(cli->arena, "(%zu times) %.*s", times, STR_ARG(text));
+    cli_say(cli, "%.*s  ", STR_ARG(at));
+    (void)cli_table_put(cli->env->out, line,
+                        cli->env->width > at.len + 12 ? cli->env->width - at.len - 2 : 0);
+    cli_say(cli, "\n");
+}
+
+/* Lines that say the same one after the other are one, with the time of the last. */
 static void print_errors(struct cli *cli, const json_t *errors)
 {
-    if (json_array_size(errors) == 0)
+    struct str last = STR_NONE;
+    size_t count = json_array_size(errors), times = 0;
+    if (count == 0)
         return;
     print_title(cli, "Last errors");
-    for (size_t i = 0; i < json_array_size(errors); i++) {
+    for (size_t i = 0; i < count; i++) {
         const json_t *error = json_array_get(errors, i);
-        struct str at = cli_text(cli, error, "at");
-        struct str line = readable_line(cli, cli_text(cli, error, "line"));
-        cli_say(cli, "%.*s  ", STR_ARG(at));
-        (void)cli_table_put(cli->env->out, line,
-                            cli->env->width > at.len + 12 ? cli->env->width - at.len - 2 : 0);
-        cli_say(cli, "\n");
+        struct str text = readable_line(cli, cli_text(cli, error, "line"));
+        if (times > 0 && !str_eq(text, last)) {
+            print_error(cli, json_array_get(errors, i - 1), last, times);
+            times = 0;
+        }
+        last = arena_dup(cli->arena, text);
+        times++;
     }
+    print_error(cli, json_array_get(errors, count - 1), last, times);
 }
 
 static enum cli_exit print_status(struct cli *cli)
