@@ -30,6 +30,7 @@ static struct err put_gauge(struct buf *out, const char *name, const char *help,
 
 struct seen_route {
     struct str id;
+    uint64_t waiting; /* for a slot of a target */
     struct route_numbers numbers;
 };
 
@@ -89,7 +90,8 @@ static void see_route(struct seen *seen, const struct route *r)
     if (seen->route_count == METRICS_ROUTES_MAX)
         seen->omitted_count++;
     else
-        seen->routes[seen->route_count++] = (struct seen_route){r->object.id, numbers};
+        seen->routes[seen->route_count++] =
+            (struct seen_route){r->object.id, upstream_waiting(&r->upstream), numbers};
 }
 
 static size_t count_targets(const struct route *const *routes, size_t count)
@@ -193,14 +195,16 @@ static const struct {
     const char *name;
     const char *type;
     const char *help;
-    size_t offset; /* of a uint64_t in struct route_numbers */
+    size_t offset; /* of a uint64_t in struct seen_route */
 } route_families[] = {
     {"gatehouse_route_requests_open", "gauge", "Requests under way now",
-     offsetof(struct route_numbers, open)},
+     offsetof(struct seen_route, numbers.open)},
+    {"gatehouse_route_requests_waiting", "gauge", "Requests in the queue for a target now",
+     offsetof(struct seen_route, waiting)},
     {"gatehouse_route_bytes_in_total", "counter", "Body bytes received from clients",
-     offsetof(struct route_numbers, in_bytes)},
+     offsetof(struct seen_route, numbers.in_bytes)},
     {"gatehouse_route_bytes_out_total", "counter", "Body bytes sent to clients",
-     offsetof(struct route_numbers, out_bytes)},
+     offsetof(struct seen_route, numbers.out_bytes)},
 };
 
 static struct err put_routes(struct buf *out, const struct seen *seen)
@@ -215,7 +219,7 @@ static struct err put_routes(struct buf *out, const struct seen *seen)
             const struct metrics_label labels[] = {{"route", seen->routes[i].id},
                                                    {NULL, STR_NONE}};
             uint64_t value;
-            memcpy(&value, (const char *)&seen->routes[i].numbers + route_families[f].offset,
+            memcpy(&value, (const char *)&seen->routes[i] + route_families[f].offset,
                    sizeof(value));
             TRY(metrics_text_integer(
                 out, &(struct metrics_series){route_families[f].name, "", labels},

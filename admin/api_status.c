@@ -105,12 +105,13 @@ static json_t *describe_route(struct arena *a, const struct snapshot *s, const s
     const char *state = !r->is_enabled                  ? "disabled"
                         : json_array_size(reasons) == 0 ? "ok"
                                                         : "degraded";
-    return json_pack("{s:s%, s:o, s:s%, s:b, s:s, s:O, s:o, s:o, s:O}", "id", r->object.id.p,
-                     r->object.id.len, "hosts", strings(&r->hosts), "path", r->path.p,
-                     r->path.len, "enabled", (int)r->is_enabled, "state", state, "reasons",
-                     reasons, "certificate",
+    return json_pack("{s:s%, s:o, s:s%, s:b, s:s, s:O, s:o, s:o, s:I, s:O}", "id",
+                     r->object.id.p, r->object.id.len, "hosts", strings(&r->hosts), "path",
+                     r->path.p, r->path.len, "enabled", (int)r->is_enabled, "state", state,
+                     "reasons", reasons, "certificate",
                      str_is_empty(cert) ? json_null() : json_from_str(cert), "traffic",
-                     route_report_to_json(r->live), "targets", targets);
+                     route_report_to_json(r->live), "waiting",
+                     (json_int_t)upstream_waiting(&r->upstream), "targets", targets);
 }
 
 static json_t *describe_cert(const struct cert *c, const struct cert_users *users,

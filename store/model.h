@@ -228,6 +228,12 @@ static inline const struct target *upstream_targets(const struct upstream *u)
     return u->targets_list.items;
 }
 
+/* Requests that wait for a slot of a target. */
+static inline uint64_t upstream_waiting(const struct upstream *u)
+{
+    return u->live == NULL ? 0 : atomic_load_explicit(&u->live->waiting, memory_order_relaxed);
+}
+
 /* True if active checks are asked for. */
 static inline bool upstream_is_checked(const struct upstream *u)
 {

@@ -226,6 +226,7 @@ static void a_route_tells_classes_times_and_bytes(void **state)
         "\ngatehouse_route_request_seconds_sum{route=\"a\"} 5.0011\n",
         "\ngatehouse_route_request_seconds_count{route=\"a\"} 3\n",
         "\ngatehouse_route_requests_open{route=\"a\"} 0\n",
+        "\ngatehouse_route_requests_waiting{route=\"a\"} 0\n",
         "\ngatehouse_route_bytes_in_total{route=\"a\"} 12\n",
         "\ngatehouse_route_bytes_out_total{route=\"b\"} 10\n",
     };
