@@ -244,6 +244,28 @@ def test_status(gateway, origin, host):
     assert "listeners" in succeed_json(gateway, "status")
 
 
+def test_version_as_a_flag():
+    assert run_cli("--version").stdout == run_cli("version").stdout
+
+
+@pytest.mark.parametrize("flags, sentence", [
+    pytest.param(["--user", "no-such-user"], "gatehouse run: no-such-user: there is no such user",
+                 id="unknown user"),
+    pytest.param([], "another gatehouse uses the data directory", id="data in use"),
+])
+def test_refused_start_is_told_in_a_sentence(gateway, flags, sentence):
+    done = run_cli("run", "--data", gateway.data, "--http", "127.0.0.1:0", "--https",
+                   "127.0.0.1:0", "--admin", "off", *flags)
+    assert done.returncode == 1
+    (said,) = [line for line in done.stderr.splitlines() if line.startswith("gatehouse run: ")]
+    assert sentence in said
+
+
+def test_help_of_run_is_printed_whatever_else_is_wrong():
+    done = run_cli("run", "--help", env={"GATEHOUSE_WORKERS": "none"})
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 # Configuration
 
 def test_export_and_import(gateway, tmp_path):

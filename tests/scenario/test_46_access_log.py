@@ -141,6 +141,7 @@ def test_client_leaves(log, origin):
         with log.gateway.client() as client:
             client.send(request("GET", "/downloads", HOST))
             assert client.read_head().status == 200
+            client.read_exactly(1)
             reset(client.sock)
         assert log.ending("/downloads") == ("client", "answer", "client_gone", 200)
         assert log.line("/downloads")["out_bytes"] > 0
