@@ -18,7 +18,8 @@ struct err rewrite_request(struct arena *a, const struct route *route,
                            struct http_head *head);
 
 /* Turns a received response head (final or interim) into the one for the client. date: for
- * responses that came without one (RFC 9110 6.6.1). variables: NULL where the route has none. */
+ * responses that came without one (RFC 9110 6.6.1). variables: NULL where the route has
+ * none. */
 struct err rewrite_response(struct arena *a, const struct route *route,
                             const struct variables *variables, struct str date,
                             struct http_head *head);
