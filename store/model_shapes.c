@@ -175,7 +175,8 @@ static const struct shape upstream_shape[] = {
 static const struct shape header_ops_shape[] = {
     {.name = "set", .kind = SHAPE_PAIRS, .offset = offsetof(struct header_ops, set),
      .standard = "{}", .check = model_check_header_name, .max = HEADER_OPS_MAX,
-     .doc = "Replaces the field, or adds it.  Values may hold variables, as in \"{client_ip}\"."},
+     .doc = "Replaces the field, or adds it.  Values may hold variables, as in "
+            "\"{client_ip}\"."},
     {.name = "add", .kind = SHAPE_PAIRS, .offset = offsetof(struct header_ops, add),
      .standard = "{}", .check = model_check_header_name, .max = HEADER_OPS_MAX,
      .doc = "Adds a further field of this name.  Values may hold variables."},

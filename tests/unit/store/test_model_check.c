@@ -57,9 +57,11 @@ static const struct {
     {"empty subtype", model_check_media_type, "text/", NULL, "media type"},
     {"nothing", model_check_media_type, "", NULL, "media type"},
     {"a list", model_check_media_type, "text/plain, text/html", NULL, "media type"},
-    {"parameter without a value", model_check_media_type, "text/plain; charset", NULL, "media type"},
+    {"parameter without a value", model_check_media_type, "text/plain; charset", NULL,
+     "media type"},
     {"semicolon at the end", model_check_media_type, "text/plain;", NULL, "media type"},
-    {"line end in quotes", model_check_media_type, "text/plain; a=\"\r\nX: y\"", NULL, "media type"},
+    {"line end in quotes", model_check_media_type, "text/plain; a=\"\r\nX: y\"", NULL,
+     "media type"},
     {"quote in quotes", model_check_media_type, "text/plain; a=\"\"\"", NULL, "media type"},
 
     {"header", model_check_header_name, "X-Frame-Options", "X-Frame-Options", NULL},
