@@ -29,11 +29,12 @@ static bool fits(int wanted, enum flow flow)
 
 static enum ended_in find_row(const struct exchange *x)
 {
-    size_t i = 0;
-    while (endings[i].step != x->step || !fits(endings[i].inbound, x->inbound) ||
-           !fits(endings[i].outbound, x->outbound))
-        i++; /* each step has a row for any flows */
-    return endings[i].in;
+    for (size_t i = 0; i < ARRAY_LEN(endings); i++) {
+        if (endings[i].step == x->step && fits(endings[i].inbound, x->inbound) &&
+            fits(endings[i].outbound, x->outbound))
+            return endings[i].in;
+    }
+    return ENDED_IN_CHOOSE; /* a step without a row: each has one for any flows */
 }
 
 /* Getting a connection has parts of its own. */
