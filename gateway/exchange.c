@@ -1,5 +1,5 @@
 /* exchange.c - the life of one request, in the order it happens:
- *   judge -> pick_target -> (connect) -> send_request -> relay -> end
+ *   judge -> pick_target -> (queue) -> (connect) -> send_request -> relay -> end
  *     \-> an answer of our own -----------------------------------^
  * Steps are rows of exchange_steps.def; exchange_run is the one driver.  Events from the two
  * codecs move bytes at once and leave the ending to `work`, in the loop's deferred phase, so
@@ -8,7 +8,6 @@
 #include "gateway/relay.h"
 #include "gateway/route/responder.h"
 #include "gateway/route/variables.h"
-#include "gateway/upstream/balance.h"
 
 #include "gateway/base/limits.h"
 
@@ -30,6 +29,7 @@ struct exchange *exchange_new(struct worker *w, struct conn *conn, uint32_t id)
     x->id = id;
     x->pin = worker_pin(w);
     x->timer.on_fire = exchange_on_timer;
+    x->waiter.on_turn = exchange_on_turn;
     x->work.on_run = on_work;
     /* A copy: the connection may be gone before the access line is written. */
     x->facts.address = arena_dup(arena, str_from(conn_peer(conn)->text));
@@ -44,6 +44,7 @@ struct exchange *exchange_new(struct worker *w, struct conn *conn, uint32_t id)
 
 static void free_exchange(struct exchange *x)
 {
+    exchange_give_slot(x);
     loop_timer_stop(x->worker->loop, &x->timer);
     loop_undefer(&x->work);
     worker_unpin(x->worker, x->pin);
@@ -209,9 +210,12 @@ static enum step judge(struct exchange *x)
 
 static enum step pick_target(struct exchange *x)
 {
-    const struct target *t = balancer_pick(x->worker->balancer, x->route, x->tried);
-    if (t == NULL) {
-        exchange_give_up(x, failed(x->error) ? x->error : fail(ERR_NO_TARGET, 0));
+    const struct target *t;
+    struct err e = exchange_choose_target(x, &t);
+    if (err_is(e, ERR_AGAIN))
+        return STEP_QUEUE;
+    if (failed(e)) {
+        exchange_give_up(x, e);
         return x->step;
     }
     x->target = t;
@@ -227,7 +231,7 @@ static enum step pick_target(struct exchange *x)
         conn_endpoints(x->conn, &client);
         o.client = &client;
     }
-    struct err e = target_conn_get(x->worker, &o, &x->target_conn);
+    e = target_conn_get(x->worker, &o, &x->target_conn);
     if (failed(e)) {
         exchange_give_up(x, e);
         return x->step;
@@ -374,6 +378,7 @@ void exchange_refuse(struct exchange *x, struct err e)
 
 void exchange_on_client_gone(struct exchange *x, struct err e)
 {
+    exchange_leave_queue(x);
     x->conn = NULL;
     if (x->step != STEP_END)
         exchange_note_end(x, e);

@@ -99,10 +99,19 @@ void exchange_answer_route(struct exchange *x)
         exchange_answer(x, &head, is_redirect ? STR_NONE : x->route->respond.body);
 }
 
+/* RFC 9110 10.2.3: a slot frees any moment. */
+static struct err add_retry_after(struct exchange *x, struct err e, struct http_head *head)
+{
+    if (!err_is(e, ERR_QUEUE_FULL) && !err_is(e, ERR_QUEUE_TIMEOUT))
+        return OK;
+    return http_fields_add_id(&head->fields, x->arena, HTTP_FIELD_RETRY_AFTER, STR("1"));
+}
+
 void exchange_give_up(struct exchange *x, struct err e)
 {
     if (exchange_is_over(x))
         return;
+    exchange_leave_queue(x);
     exchange_note_end(x, e);
     exchange_report_failure(x);
     if (x->target_conn != NULL) {
@@ -117,6 +126,8 @@ void exchange_give_up(struct exchange *x, struct err e)
     struct str body;
     struct err made = http_reply_error(x->arena, e.kind->status, &x->request,
                                        exchange_request_id(x), &head, &body);
+    if (!failed(made))
+        made = add_retry_after(x, e, &head);
     if (failed(made))
         exchange_finish_soon(x);
     else

@@ -1,8 +1,8 @@
 /* exchange_state.h - what the files of the exchange share; nobody else includes it.
  *
- * Purpose: exchange.c tells the story; exchange_answer.c answers without a target;
- *          exchange_target.c hears the target and the clock; exchange_end.c knows who ended
- *          it and where; exchange_report.c says what came of it.
+ * Purpose: exchange.c tells the story; exchange_queue.c finds a target, or waits for one;
+ *          exchange_answer.c answers without a target; exchange_target.c hears the target and
+ *          the clock; exchange_end.c says where it ended; exchange_report.c what came of it.
  * Thread:  the worker's.
  * Owns:    as exchange.h says. */
 #pragma once
@@ -12,6 +12,7 @@
 #include "gateway/exchange.h"
 #include "gateway/link.h"
 #include "gateway/route/rewrite.h"
+#include "gateway/upstream/slot_queue.h"
 #include "gateway/upstream/target_conn.h"
 
 enum step {
@@ -46,7 +47,9 @@ struct exchange {
     const struct target *target;
     struct target_conn *target_conn;
     uint32_t target_id;
-    uint64_t tried; /* targets that could not be connected to */
+    const struct target *slot; /* of it, where upstream.max_connections counts */
+    struct slot_waiter waiter; /* STEP_QUEUE */
+    uint64_t tried;            /* targets that could not be connected to */
     unsigned tries;
     bool is_repeated; /* sent a second time because a kept-alive connection was dead */
 
@@ -63,6 +66,7 @@ struct exchange {
 
     const char *tls; /* version on the client's connection; NULL: plain */
     uint64_t start_us;
+    uint64_t queued_us; /* when it began to wait for a slot */
     uint64_t waited_us; /* until a target could be asked */
     uint64_t connected_us;
     uint64_t first_byte_us;
@@ -83,6 +87,16 @@ void exchange_check_done(struct exchange *x);
 
 /* True if nothing that happens now changes what the client gets. */
 bool exchange_is_over(const struct exchange *x);
+
+/* ---- exchange_queue.c ---- */
+
+/* ERR_AGAIN: it waits until exchange_on_turn. */
+struct err exchange_choose_target(struct exchange *x, const struct target **ret_target);
+void exchange_on_turn(struct slot_waiter *w);
+
+/* Both harmless if there is nothing to leave, or to give. */
+void exchange_leave_queue(struct exchange *x);
+void exchange_give_slot(struct exchange *x);
 
 /* ---- exchange_answer.c ---- */
 

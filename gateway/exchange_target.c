@@ -150,6 +150,8 @@ static struct err silence(const struct exchange *x)
 void exchange_on_timer(struct timer *t)
 {
     struct exchange *x = container_of(t, struct exchange, timer);
+    if (x->step == STEP_QUEUE)
+        exchange_give_up(x, fail(ERR_QUEUE_TIMEOUT, 0));
     if (x->step != STEP_RELAY)
         return;
     const struct upstream_timeouts *limits = &x->route->upstream.timeouts;

@@ -45,6 +45,7 @@ struct process {
     int unix_fd;
     struct store *store;
     struct tls_ticket_keys ticket_keys;
+    struct worker_bells *bells;
     struct worker *workers[OPTIONS_WORKERS_MAX];
     unsigned worker_count;
     struct acme *acme;
@@ -300,12 +301,16 @@ static struct err open_store(struct process *p)
 static struct err start_workers(struct process *p)
 {
     tls_ticket_keys_make(&p->ticket_keys);
+    p->bells = worker_bells_new();
+    if (p->bells == NULL)
+        return fail(ERR_MEMORY, 0);
     for (unsigned i = 0; i < p->options.workers; i++) {
         struct worker_options o = {.publisher = store_publisher(p->store),
                                    .ticket_keys = &p->ticket_keys,
                                    .listeners = p->listeners,
                                    .index = i,
                                    .access_log = p->access_log,
+                                   .bells = p->bells,
                                    .resolver = p->options.resolver};
         struct err e = worker_start(&o, &p->workers[i]);
         if (failed(e))
@@ -420,6 +425,7 @@ static void stop(struct process *p)
     if (p->unix_fd >= 0)
         remove_unix_socket(p);
     store_close(p->store);
+    worker_bells_free(p->bells);
     listener_set_free(p->listeners);
     log_info("stopped");
     log_setup(&(struct log_options){.sink = NULL});

@@ -4,7 +4,9 @@
 #include "gateway/conn.h"
 #include "gateway/tls/tls_sessions.h"
 #include "gateway/upstream/balance.h"
+#include "gateway/upstream/prober.h"
 #include "gateway/upstream/resolve.h"
+#include "gateway/upstream/slot_queue.h"
 #include "gateway/upstream/target_conn.h"
 
 #include "gateway/base/limits.h"
@@ -52,6 +54,7 @@ static bool adopt(struct worker *w, const struct snapshot *snapshot)
     w->pin = pin;
     w->snapshot = snapshot;
     tls_sessions_sweep(w->tls_sessions, snapshot);
+    prober_update(w->prober, old == NULL ? NULL : old->snapshot, snapshot);
     if (old != NULL)
         worker_unpin(w, old);
     return true;
@@ -104,6 +107,7 @@ static void start_draining(struct worker *w)
 {
     w->is_draining = true;
     stop_listeners(w);
+    prober_stop(w->prober);
     for_each_conn(w, conn_drain);
     loop_timer_set(w->loop, &w->priv.drain_timer,
                    snapshot_settings(w->snapshot)->drain_timeout_ms);
@@ -114,6 +118,7 @@ static void on_wake(void *arg)
 {
     struct worker *w = arg;
     take_snapshot(w);
+    slot_queue_on_wake(w->slots);
     if (atomic_load(&w->priv.must_drain) && !w->is_draining)
         start_draining(w);
 }
@@ -161,6 +166,7 @@ static void free_worker(struct worker *w)
     mem_free(w->priv.listeners);
     if (w->loop != NULL)
         loop_settle(w->loop); /* the last exchanges let go of their targets */
+    prober_free(w->prober);
     target_pool_free(w->pool);
     if (w->loop != NULL)
         loop_settle(w->loop);
@@ -170,6 +176,7 @@ static void free_worker(struct worker *w)
         worker_unpin(w, w->pin);
     resolver_free(w->resolver);
     balancer_free(w->balancer);
+    slot_queue_free(w->slots);
     tls_sessions_free(w->tls_sessions);
     tls_client_free(w->tls_client);
     tls_server_free(w->tls_server);
@@ -190,8 +197,11 @@ static struct err make_parts(struct worker *w)
     TRY(resolver_new(w->loop, w->options.resolver, &w->resolver));
     TRY(target_pool_new(&w->pool));
     w->balancer = balancer_new();
-    if (w->balancer == NULL)
+    w->prober = prober_new(w);
+    w->slots = slot_queue_new(w->loop, w->options.bells, w->options.index);
+    if (w->balancer == NULL || w->slots == NULL || w->prober == NULL)
         return fail(ERR_MEMORY, 0);
+    TRY(worker_bells_hang(w->options.bells, w->options.index, loop_wake_fd(w->loop)));
     TRY(publisher_subscribe(w->options.publisher, loop_wake_fd(w->loop), true,
                             &w->priv.subscription));
     take_snapshot(w);

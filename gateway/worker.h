@@ -15,6 +15,7 @@
 #include "gateway/tls/tls_client.h"
 #include "gateway/tls/tls_server.h"
 #include "gateway/tls/transport.h"
+#include "gateway/worker_bells.h"
 #include "store/publisher.h"
 
 #include "gateway/base/arena.h"
@@ -28,6 +29,8 @@
 struct access_log;
 struct balancer;
 struct resolver;
+struct prober;
+struct slot_queue;
 struct target_pool;
 struct tls_sessions;
 
@@ -43,6 +46,7 @@ struct worker_options {
     struct listener_set *listeners; /* sockets, opened before; ours are taken over */
     unsigned index;                 /* which of each listener's sockets is ours */
     struct access_log *access_log;
+    struct worker_bells *bells; /* shared by all workers; NULL: there is only one */
     const char
         *resolver; /* DNS servers "IP:PORT,..." for names of targets; NULL: the system's */
 };
@@ -59,6 +63,8 @@ struct worker {
     struct resolver *resolver;
     struct target_pool *pool;
     struct balancer *balancer;
+    struct slot_queue *slots;
+    struct prober *prober;
     struct pin *pin;                 /* of the newest snapshot */
     const struct snapshot *snapshot; /* the same, for TLS */
     struct list conns;               /* open client connections */

@@ -71,24 +71,26 @@
 #define CONNECT_LIMIT_MS 5000 /* default of timeouts.connect: TCP and TLS together */
 #define RESPONSE_LIMIT_MS                                                                      \
     3600000 /* default of timeouts.response: Nextcloud assembles for long */
-#define IDLE_LIMIT_MS      3600000 /* default of timeouts.idle: WebSockets rest for long */
-#define POOL_IDLE_MS       60000   /* kept-alive target connection without a request */
-#define EJECTION_MAX_MS    300000  /* a target whose requests failed is tried again after it */
-#define POOL_IDLE_MAX      256     /* kept-alive connections per target and worker */
-#define RETRIES_DEFAULT    2       /* further targets tried after a connect failure */
-#define RETRIES_MAX        10
-#define TLS_SESSIONS_MAX   1024    /* targets per worker whose TLS session is kept: KiB each */
-#define TLS_SESSION_MAX_MS 3600000 /* ... before the target's certificate is verified anew */
-#define DIAL_NEXT_MS       250     /* then the next address is tried as well (RFC 8305 5) */
-#define DNS_ADDRESSES_MAX  16      /* addresses kept per name */
-#define DNS_TTL_MIN_S      1       /* a TTL of 0 must not mean a query per request */
-#define DNS_TTL_MAX_S      3600
-#define DNS_REFRESH_PART   10    /* in the last tenth of its TTL a name is asked for again */
-#define DNS_GRACE_S        30    /* expired for no longer, addresses serve while we ask */
-#define DNS_STALE_S        3600  /* a name that no longer resolves keeps its last addresses */
-#define DNS_FAIL_S         5     /* a failed look-up is not repeated sooner */
-#define DNS_NAMES_MAX      10000 /* names cached per worker */
-#define DRAIN_LIMIT_MS     30000 /* default of settings.drain_timeout */
+#define IDLE_LIMIT_MS        3600000 /* default of timeouts.idle: WebSockets rest for long */
+#define POOL_IDLE_MS         60000   /* kept-alive target connection without a request */
+#define EJECTION_MAX_MS      300000 /* a target whose requests failed is tried again after it */
+#define POOL_IDLE_MAX        256    /* kept-alive connections per target and worker */
+#define RETRIES_DEFAULT      2      /* further targets tried after a connect failure */
+#define RETRIES_MAX          10
+#define TLS_SESSIONS_MAX     1024 /* targets per worker whose TLS session is kept: KiB each */
+#define TLS_SESSION_MAX_MS   3600000 /* ... before the target's certificate is verified anew */
+#define DIAL_NEXT_MS         250     /* then the next address is tried as well (RFC 8305 5) */
+#define PROBE_FIRST_MS       1000    /* the first check of a target comes within it */
+#define PROBE_BODY_MAX_BYTES (64 * KIB) /* of a checked answer; the rest is not waited for */
+#define DNS_ADDRESSES_MAX    16         /* addresses kept per name */
+#define DNS_TTL_MIN_S        1          /* a TTL of 0 must not mean a query per request */
+#define DNS_TTL_MAX_S        3600
+#define DNS_REFRESH_PART     10    /* in the last tenth of its TTL a name is asked for again */
+#define DNS_GRACE_S          30    /* expired for no longer, addresses serve while we ask */
+#define DNS_STALE_S          3600  /* a name that no longer resolves keeps its last addresses */
+#define DNS_FAIL_S           5     /* a failed look-up is not repeated sooner */
+#define DNS_NAMES_MAX        10000 /* names cached per worker */
+#define DRAIN_LIMIT_MS       30000 /* default of settings.drain_timeout */
 
 #define LOG_RING_BYTES  (256 * KIB) /* log lines of one thread that wait for the writer */
 #define LOG_THREADS_MAX 64          /* threads with a ring; further ones lose their lines */
