@@ -70,12 +70,10 @@ static enum ended_by blame(struct err e)
     case 0:
         return err_is(e, ERR_CLIENT_GONE) ? ENDED_BY_CLIENT : ENDED_BY_GATEWAY;
     case 400:
-    case 405:
     case 408:
     case 414:
     case 431:
     case 501:
-    case 505:
         return ENDED_BY_CLIENT;
     case 502:
     case 504:

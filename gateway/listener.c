@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+static const unsigned char mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
+
 enum { REST_MS = 100 }; /* accepting pauses this long when descriptors or memory have run out */
 
 union socket_address {
@@ -215,24 +217,29 @@ struct listener {
     uint64_t rested_ms; /* when accepting last had to rest */
     struct deferred reaper;
     int fd;
-    enum listener_kind kind;
+    const struct listener_address *at;
     listener_accept_fn *on_accept;
     void *arg;
 };
 
+void peer_set(struct peer *p, const unsigned char address[16], uint16_t port)
+{
+    bool is_v4 = memcmp(address, mapped_prefix, sizeof(mapped_prefix)) == 0;
+    memcpy(p->address, address, sizeof(p->address));
+    p->port = port;
+    (void)inet_ntop(is_v4 ? AF_INET : AF_INET6, address + (is_v4 ? sizeof(mapped_prefix) : 0),
+                    p->text, sizeof(p->text));
+}
+
 static void read_peer(const union socket_address *a, struct peer *ret_peer)
 {
-    static const unsigned char mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-    if (a->any.sa_family == AF_INET6) {
-        memcpy(ret_peer->address, &a->v6.sin6_addr, 16);
-        ret_peer->port = ntohs(a->v6.sin6_port);
-        (void)inet_ntop(AF_INET6, &a->v6.sin6_addr, ret_peer->text, sizeof(ret_peer->text));
-    } else {
-        memcpy(ret_peer->address, mapped, sizeof(mapped));
-        memcpy(ret_peer->address + 12, &a->v4.sin_addr, 4);
-        ret_peer->port = ntohs(a->v4.sin_port);
-        (void)inet_ntop(AF_INET, &a->v4.sin_addr, ret_peer->text, sizeof(ret_peer->text));
-    }
+    unsigned char address[16];
+    memcpy(address, mapped_prefix, sizeof(mapped_prefix));
+    if (a->any.sa_family == AF_INET6)
+        memcpy(address, &a->v6.sin6_addr, sizeof(address));
+    else
+        memcpy(address + sizeof(mapped_prefix), &a->v4.sin_addr, 4);
+    peer_set(ret_peer, address, ntohs(a->v4.sin_port)); /* at the same place in v6 */
 }
 
 void listener_read_local(int fd, struct peer *ret_local)
@@ -272,7 +279,7 @@ static void on_ready(struct watch *w, uint32_t events)
         if (fd >= 0) {
             struct peer peer;
             read_peer(&from, &peer);
-            l->on_accept(l->arg, l->kind, fd, &peer);
+            l->on_accept(l->arg, l->at, fd, &peer);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             rest(l, errno);
             return;
@@ -293,7 +300,7 @@ struct err listener_start(struct loop *loop, struct listener_address *address, u
                            .watch = {.on_ready = on_ready, .fd = -1},
                            .rest = {.on_fire = on_rested},
                            .fd = address->fds[index],
-                           .kind = address->kind,
+                           .at = address,
                            .on_accept = on_accept,
                            .arg = arg};
     struct err e = loop_watch(loop, &l->watch, l->fd, EPOLLIN);

@@ -52,13 +52,16 @@ struct peer {
     uint16_t port;
 };
 
+void peer_set(struct peer *p, const unsigned char address[16], uint16_t port);
+
 /* The address that a client connected to. */
 void listener_read_local(int fd, struct peer *ret_local);
 
 /* The worker's thread; takes over fd. */
-typedef void listener_accept_fn(void *arg, enum listener_kind kind, int fd,
+typedef void listener_accept_fn(void *arg, const struct listener_address *at, int fd,
                                 const struct peer *peer);
 
+/* address outlives the listener. */
 struct err listener_start(struct loop *loop, struct listener_address *address, unsigned index,
                           listener_accept_fn *on_accept, void *arg,
                           struct listener **ret_listener);

@@ -2,6 +2,7 @@
 #include "gateway/worker.h"
 
 #include "gateway/conn.h"
+#include "gateway/proxy_intake.h"
 #include "gateway/tls/tls_sessions.h"
 #include "gateway/upstream/balance.h"
 #include "gateway/upstream/prober.h"
@@ -60,11 +61,33 @@ static bool adopt(struct worker *w, const struct snapshot *snapshot)
     return true;
 }
 
+/* A listener may be named before it is there: it comes from the command line, at the next
+ * start.  One worker says so, once per change of the settings. */
+static void warn_of_absent_listeners(struct worker *w)
+{
+    const struct settings *s = snapshot_settings(w->snapshot);
+    const struct listener_set *set = w->options.listeners;
+    if (w->options.index != 0 || w->priv.settings_revision == s->object.revision)
+        return;
+    w->priv.settings_revision = s->object.revision;
+    for (size_t i = 0; i < s->proxy_protocol.count; i++) {
+        bool is_there = false;
+        for (size_t k = 0; k < set->count; k++)
+            is_there |= settings_names_listener(s->proxy_protocol.items[i],
+                                                str_from(set->items[k].text));
+        if (!is_there)
+            log_warn("proxy_protocol_without_listener",
+                     KV_STR("listener", s->proxy_protocol.items[i]));
+    }
+}
+
 static void take_snapshot(struct worker *w)
 {
     const struct snapshot *taken = subscription_take(w->priv.subscription);
-    if (taken != NULL && adopt(w, taken))
-        subscription_acknowledge(w->priv.subscription, taken);
+    if (taken == NULL || !adopt(w, taken))
+        return;
+    subscription_acknowledge(w->priv.subscription, taken);
+    warn_of_absent_listeners(w);
 }
 
 /* ---- draining ---- */
@@ -109,6 +132,7 @@ static void start_draining(struct worker *w)
     stop_listeners(w);
     prober_stop(w->prober);
     for_each_conn(w, conn_drain);
+    proxy_intake_drop_all(w);
     loop_timer_set(w->loop, &w->priv.drain_timer,
                    snapshot_settings(w->snapshot)->drain_timeout_ms);
     stop_if_drained(w);
@@ -141,9 +165,13 @@ struct str worker_date(struct worker *w)
     return str_from(w->date.text);
 }
 
-static void on_accept(void *arg, enum listener_kind kind, int fd, const struct peer *peer)
+static void on_accept(void *arg, const struct listener_address *at, int fd,
+                      const struct peer *peer)
 {
-    conn_accept(arg, kind, fd, peer);
+    if (proxy_intake_is_due(arg, at, peer))
+        proxy_intake_accept(arg, at, fd, peer);
+    else
+        conn_accept(arg, at->kind, fd, peer);
 }
 
 static struct err start_listeners(struct worker *w)
@@ -242,6 +270,7 @@ struct err worker_start(const struct worker_options *o, struct worker **ret_work
                                     .max_bytes = EXCHANGE_ARENA_MAX_BYTES,
                                     .max_count = EXCHANGE_ARENAS_KEPT_MAX};
     list_init(&w->conns);
+    list_init(&w->intakes);
     w->priv.drain_timer.on_fire = on_drain_timeout;
     struct err e = make_parts(w);
     if (!failed(e)) {

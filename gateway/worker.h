@@ -68,7 +68,8 @@ struct worker {
     struct pin *pin;                 /* of the newest snapshot */
     const struct snapshot *snapshot; /* the same, for TLS */
     struct list conns;               /* open client connections */
-    size_t conn_count;
+    struct list intakes;             /* ... that must say a PROXY header first */
+    size_t conn_count;               /* both */
     size_t conns_max;
     uint64_t refused_ms; /* when a connection was last refused because of conns_max */
     bool is_draining;    /* no new connections; each ends with its exchange */
@@ -80,6 +81,7 @@ struct worker {
         struct subscription *subscription;
         struct listener **listeners;
         size_t listener_count;
+        uint64_t settings_revision; /* whose listeners have been looked for */
         struct timer drain_timer;
         atomic_bool must_drain; /* set by worker_drain, seen in a turn */
         pthread_t thread;

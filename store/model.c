@@ -112,6 +112,28 @@ bool settings_is_trusted_proxy(const struct settings *s, const unsigned char add
     return false;
 }
 
+bool settings_names_listener(struct str name, struct str address)
+{
+    static const struct str any[] = {STR_LIT("0.0.0.0:"), STR_LIT("[::]:")};
+    if (str_eq(name, address))
+        return true;
+    for (size_t i = 0; i < ARRAY_LEN(any); i++) {
+        if (str_starts(name, STR(":")) && str_starts(address, any[i]) &&
+            str_eq(str_skip(name, 1), str_skip(address, any[i].len)))
+            return true;
+    }
+    return false;
+}
+
+bool settings_expects_proxy(const struct settings *s, struct str address)
+{
+    for (size_t i = 0; i < s->proxy_protocol.count; i++) {
+        if (settings_names_listener(s->proxy_protocol.items[i], address))
+            return true;
+    }
+    return false;
+}
+
 json_t *settings_to_json(const struct settings *s)
 {
     return with_fields(&s->object, settings_shape, s);

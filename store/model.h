@@ -273,6 +273,13 @@ extern const struct shape settings_shape[];
 /* address: 16 bytes, IPv4 mapped. */
 bool settings_is_trusted_proxy(const struct settings *s, const unsigned char address[16]);
 
+/* name: of settings.proxy_protocol; ":443" is the port of all addresses, as of the flag.
+ * address: a socket's, "0.0.0.0:443". */
+bool settings_names_listener(struct str name, struct str address);
+
+/* Connections of trusted proxies to this address begin with a PROXY header. */
+bool settings_expects_proxy(const struct settings *s, struct str address);
+
 const struct settings *settings_ref(const struct settings *s);
 void settings_unref(const struct settings *s);
 json_t *settings_to_json(const struct settings *s);

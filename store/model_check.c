@@ -8,6 +8,9 @@
 #include "gateway/base/limits.h"
 #include "gateway/base/text.h"
 
+#include <arpa/inet.h>
+#include <stdio.h>
+
 static const char out_of_memory[] = "cannot be checked: there is not enough memory";
 
 /* True if every byte is one of the letters, digits, or extra. */
@@ -336,6 +339,41 @@ const char *model_check_cidr(struct arena *a, struct str *value)
     return failed(cidr_parse(*value, &c))
                ? "is no address block such as \"192.0.2.0/24\", \"2001:db8::/32\" or \"::1\""
                : NULL;
+}
+
+/* "" stays ""; false if it is no address. */
+static bool normal_address(struct str host, char out[INET6_ADDRSTRLEN + 2])
+{
+    char text[INET6_ADDRSTRLEN];
+    unsigned char address[16];
+    bool is_v6 = host.len >= 2 && host.p[0] == '[' && host.p[host.len - 1] == ']';
+    if (is_v6)
+        host = str_sub(host, 1, host.len - 2);
+    if (host.len >= sizeof(text) || (is_v6 && host.len == 0))
+        return false;
+    memcpy(text, host.p, host.len);
+    text[host.len] = '\0';
+    int family = is_v6 ? AF_INET6 : AF_INET;
+    if (host.len > 0 && inet_pton(family, text, address) != 1)
+        return false;
+    if (host.len > 0)
+        (void)inet_ntop(family, address, text, sizeof(text));
+    (void)snprintf(out, INET6_ADDRSTRLEN + 2, is_v6 ? "[%s]" : "%s", text);
+    return true;
+}
+
+const char *model_check_listener(struct arena *a, struct str *value)
+{
+    char host[INET6_ADDRSTRLEN + 2];
+    uint64_t port;
+    size_t colon = value->len;
+    while (colon > 0 && value->p[colon - 1] != ':')
+        colon--;
+    if (colon == 0 || failed(str_to_u64(str_skip(*value, colon), 65535, &port)) || port == 0 ||
+        !normal_address(str_sub(*value, 0, colon - 1), host))
+        return "is no listener such as \"127.0.0.1:8443\", \"[::1]:8443\" or \":443\"";
+    *value = arena_fmt(a, "%s:%u", host, (unsigned)port);
+    return value->p == NULL ? out_of_memory : NULL;
 }
 
 const char *model_check_directory(struct arena *a, struct str *value)

@@ -22,6 +22,7 @@ shape_check_fn model_check_balance;
 shape_check_fn model_check_cookie_name;
 shape_check_fn model_check_protocol; /* of a word that is not available */
 shape_check_fn model_check_cidr;
+shape_check_fn model_check_listener; /* ":443", "127.0.0.1:443", "[::1]:443" */
 shape_check_fn model_check_directory;
 shape_check_fn model_check_contact;
 shape_check_fn model_check_base64;

@@ -263,8 +263,9 @@ const struct shape settings_shape[] = {
      .doc = "Address blocks whose X-Forwarded-* fields and PROXY headers are believed."},
     {.name = "proxy_protocol", .kind = SHAPE_STRS,
      .offset = offsetof(struct settings, proxy_protocol),
-     .standard = "[]", .unavailable = "the PROXY protocol on listeners is not available yet",
-     .doc = "Listeners that expect a PROXY header; not available yet."},
+     .standard = "[]", .check = model_check_listener, .max = 64,
+     .doc = "Listeners, as given to --http and --https (\"127.0.0.1:8443\", \":443\"), where "
+            "connections from trusted_proxies begin with a PROXY header, version 1 or 2."},
     {.name = "unknown_host", .kind = SHAPE_STR,
      .offset = offsetof(struct settings, unknown_host),
      .standard = "\"reject\"", .check = model_check_id,

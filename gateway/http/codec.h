@@ -8,8 +8,8 @@
  * Limits:  given in codec_options; see "gateway" in limits.h.
  * Fails:   a failed feed or feed_eof ends the connection for input: no more events come.
  *          Server role: ERR_BAD_REQUEST, ERR_BAD_FRAMING, ERR_BAD_HOST, ERR_BAD_VERSION,
- *          ERR_URI_TOO_LONG, ERR_HEAD_TOO_LARGE, ERR_NOT_IMPLEMENTED, ERR_METHOD_REFUSED,
- *          ERR_CLIENT_GONE, ERR_MEMORY; where the client may still read an answer, on_begin
+ *          ERR_URI_TOO_LONG, ERR_HEAD_TOO_LARGE, ERR_NOT_IMPLEMENTED, ERR_CLIENT_GONE,
+ *          ERR_MEMORY; where the client may still read an answer, on_begin
  *          has been called, and the exchange may be answered.  Client role:
  *          ERR_TARGET_BAD_RESPONSE, ERR_TARGET_HEAD_TOO_LARGE, ERR_TARGET_CLOSED (before a
  *          head), ERR_TARGET_RESET (in a body), ERR_MEMORY.  send_: ERR_MEMORY or ERR_LIMIT

@@ -213,11 +213,9 @@ static struct err read_target(struct arena *a, struct str target, const struct n
 
     if (target.len > TARGET_URI_MAX_BYTES)
         return fail(ERR_URI_TOO_LONG, 0);
-    if (str_eq(h->method, STR("CONNECT")))
-        return fail(ERR_NOT_IMPLEMENTED, 0);
     /* A TRACE would show the client what we tell the target about it (RFC 9110 9.3.8). */
-    if (str_eq(h->method, STR("TRACE")))
-        return fail(ERR_METHOD_REFUSED, 0);
+    if (str_eq(h->method, STR("CONNECT")) || str_eq(h->method, STR("TRACE")))
+        return fail(ERR_NOT_IMPLEMENTED, 0);
     if (target.p[0] == '/') {
         h->path = target;
         return OK;

@@ -6,9 +6,9 @@
  * Thread:  any; pure.
  * Owns:    nothing; views point into the block, which must live as long as the arena.
  * Limits:  TARGET_URI_MAX_BYTES, CONNECTION_OPTIONS_MAX.
- * Fails:   as h1_parser.h, and ERR_BAD_FRAMING, ERR_BAD_HOST, ERR_NOT_IMPLEMENTED,
- *          ERR_METHOD_REFUSED. What was read so far is in *ret_head then: an error answer and
- *          the access log want it. */
+ * Fails:   as h1_parser.h, and ERR_BAD_FRAMING, ERR_BAD_HOST, ERR_NOT_IMPLEMENTED.
+ *          What was read so far is in *ret_head then: an error answer and the access log want
+ *          it. */
 #pragma once
 
 #include "gateway/http/h1_parser.h"

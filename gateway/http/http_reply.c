@@ -163,10 +163,6 @@ struct err http_reply_error(struct arena *a, unsigned status, const struct http_
                            is_json ? STR("application/problem+json")
                                    : STR("text/html; charset=utf-8")));
     TRY(http_fields_add_id(&head.fields, a, HTTP_FIELD_CACHE_CONTROL, STR("no-store")));
-    /* RFC 9110 15.5.6: a 405 says what is allowed; of all methods only TRACE is refused. */
-    if (status == 405)
-        TRY(http_fields_add_id(&head.fields, a, HTTP_FIELD_ALLOW,
-                               STR("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")));
     *ret_head = head;
     *ret_body = body;
     return OK;

@@ -155,10 +155,11 @@ static struct {
 } accepted[CLIENTS_MAX];
 static size_t accepted_count, awaited;
 
-static void on_accept(void *arg, enum listener_kind kind, int fd, const struct peer *peer)
+static void on_accept(void *arg, const struct listener_address *at, int fd,
+                      const struct peer *peer)
 {
     assert_ptr_equal(arg, &accepted);
-    assert_int_equal(kind, LISTENER_HTTP);
+    assert_ptr_equal(at, &set->items[0]);
     accepted[accepted_count].fd = fd;
     accepted[accepted_count++].peer = *peer;
     if (accepted_count == awaited)

@@ -172,8 +172,8 @@ static const struct {
      "HTTP/1.1 501 "},
     {"CONNECT", "CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n",
      "HTTP/1.1 501 "},
-    {"TRACE", "TRACE / HTTP/1.1\r\nHost: a.example\r\n\r\n", "HTTP/1.1 405 "},
-    {"another version", "GET / HTTP/3.0\r\nHost: a.example\r\n\r\n", "HTTP/1.1 505 "},
+    {"TRACE", "TRACE / HTTP/1.1\r\nHost: a.example\r\n\r\n", "HTTP/1.1 501 "},
+    {"another version", "GET / HTTP/3.0\r\nHost: a.example\r\n\r\n", "HTTP/1.1 400 "},
 };
 
 static void a_malformed_request_is_answered_and_ends_the_connection(void **state)

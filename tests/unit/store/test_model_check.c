@@ -48,6 +48,16 @@ static const struct {
     {"the root is no prefix", model_check_add_prefix, "/", "", NULL},
     {"prefix without a slash", model_check_add_prefix, "app", NULL, "begin"},
 
+    {"listener of all addresses", model_check_listener, ":443", ":443", NULL},
+    {"listener of one", model_check_listener, "127.0.0.1:08443", "127.0.0.1:8443", NULL},
+    {"listener of IPv6", model_check_listener, "[2001:DB8:0::1]:443", "[2001:db8::1]:443", NULL},
+    {"listener without brackets", model_check_listener, "::1:443", NULL, "no listener"},
+    {"listener without a port", model_check_listener, "[::1]", NULL, "no listener"},
+    {"listener on port zero", model_check_listener, ":0", NULL, "no listener"},
+    {"listener by name", model_check_listener, "localhost:443", NULL, "no listener"},
+    {"no listener at all", model_check_listener, "", NULL, "no listener"},
+    {"empty brackets", model_check_listener, "[]:443", NULL, "no listener"},
+
     {"media type", model_check_media_type, "text/plain", "text/plain", NULL},
     {"parameters", model_check_media_type, "text/html; charset=utf-8;a=\"b c\"",
      "text/html; charset=utf-8;a=\"b c\"", NULL},

@@ -65,7 +65,10 @@ static const struct {
 } bad[] = {
     {"unknown field", "{'x': 1}", "/x", "no field", false},
     {"no block", "{'trusted_proxies': ['10/8']}", "/trusted_proxies/0", "block", false},
-    {"PROXY", "{'proxy_protocol': [':443']}", "/proxy_protocol", "not available yet", false},
+    {"a listener without a port", "{'proxy_protocol': ['127.0.0.1']}", "/proxy_protocol/0",
+     "no listener", false},
+    {"a listener by name", "{'proxy_protocol': ['localhost:443']}", "/proxy_protocol/0",
+     "no listener", false},
     {"tiny head", "{'max_header': '1KiB'}", "/max_header", "at least 4KiB", false},
     {"endless head", "{'max_header': 'unlimited'}", "/max_header", "at most 256KiB", false},
     {"old TLS", "{'tls_min_version': '1.1'}", "/tls_min_version", "\"1.2\" or \"1.3\"", false},

@@ -85,7 +85,7 @@ static const struct {
     {"RFC 9112 3.2.3: CONNECT",
      STR_LIT("CONNECT a:1 HTTP/1.1\r\n" HOST "\r\n"), REFUSED("not_implemented")},
     {"RFC 9110 9.3.8: TRACE",
-     STR_LIT("TRACE / HTTP/1.1\r\n" HOST "\r\n"), REFUSED("method_refused")},
+     STR_LIT("TRACE / HTTP/1.1\r\n" HOST "\r\n"), REFUSED("not_implemented")},
     {"RFC 9112 5: an empty name", STR_LIT(GET ": a\r\n\r\n"), REFUSED("bad_request")},
     {"RFC 9112 5: no colon", STR_LIT(GET "X\r\n\r\n"), REFUSED("bad_request")},
     {"RFC 9112 5.1: a space before the colon",

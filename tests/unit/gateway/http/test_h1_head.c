@@ -84,7 +84,7 @@ static const struct {
     {"an asterisk and more", "OPTIONS */a HTTP/1.1\r\n" HOST, "bad_request"},
     {"CONNECT", "CONNECT a.example:80 HTTP/1.1\r\n" HOST, "not_implemented"},
     {"CONNECT in origin form", "CONNECT / HTTP/1.1\r\n" HOST, "not_implemented"},
-    {"TRACE", "TRACE / HTTP/1.1\r\n" HOST, "method_refused"},
+    {"TRACE", "TRACE / HTTP/1.1\r\n" HOST, "not_implemented"},
 };
 /* clang-format on */
 
