@@ -111,7 +111,12 @@ static void the_header_comes_before_tls(void **state)
 {
     (void)state;
     temp_config_cert(&b.store, &b.ca, "tls", "DNS:tls.example");
-    loopback_route(&b, "tls", "tls.example", ", 'certificate': 'tls'" AS_TOLD);
+    char body[1024];
+    (void)snprintf(body, sizeof(body),
+                   "{'hosts': ['tls.example'], 'certificate': 'tls',"
+                   " 'upstream': {'targets': [{'url': 'http://127.0.0.1:%u'}]}" AS_TOLD "}",
+                   (unsigned)b.target_port);
+    temp_config_route(&b.store, "tls", body);
     SSL_CTX *ctx = tls_pair_client_ctx();
     int client = loopback_connect_tls(&b);
     loopback_say(client, V1_HEADER);
@@ -175,6 +180,7 @@ static void a_header_is_not_waited_for_for_ever(void **state)
     bool is_cut;
     int client = loopback_connect(&b);
     loopback_say(client, "PROXY ");
+    loopback_pass(&b, 0); /* it is accepted, and its time runs */
     loopback_pass(&b, HANDSHAKE_LIMIT_MS + 100);
     assert_str(loopback_hear_all(client, &is_cut), "");
     (void)close(client);
@@ -244,7 +250,7 @@ static void a_route_may_redirect(void **state)
         const char *head = loopback_hear_head(client);
         assert_has(head, rows[i].status);
         assert_has(head, rows[i].location);
-        assert_has(head, "\r\nContent-Length: 0\r\n");
+        assert_true(has(head, "\r\nContent-Length: 0\r\n") || has(rows[i].request, "HEAD"));
         assert_has(head, "\r\nDate: Mon, 23 Nov 2026 17:52:00 GMT\r\n");
         loopback_say(client, rows[i].request); /* the connection is kept */
         assert_has(loopback_hear_head(client), rows[i].status);
@@ -298,9 +304,6 @@ static void bodies_are_bounded_there_too(void **state)
     int client = ask("'respond': {}, 'max_body': '1KiB'",
                      "POST / HTTP/1.1\r\nHost: b.example\r\nContent-Length: 1025\r\n\r\n");
     assert_string_equal(hear_status(client), "HTTP/1.1 413 Content Too Large");
-    (void)close(client);
-    client = ask("'respond': {}, 'https': 'redirect'", ASK("GET", "/x"));
-    assert_has(loopback_hear_head(client), "HTTP/1.1 308 ");
     (void)close(client);
 }
 

@@ -50,7 +50,8 @@ static const struct {
 
     {"listener of all addresses", model_check_listener, ":443", ":443", NULL},
     {"listener of one", model_check_listener, "127.0.0.1:08443", "127.0.0.1:8443", NULL},
-    {"listener of IPv6", model_check_listener, "[2001:DB8:0::1]:443", "[2001:db8::1]:443", NULL},
+    {"listener of IPv6", model_check_listener, "[2001:DB8:0::1]:443", "[2001:db8::1]:443",
+     NULL},
     {"listener without brackets", model_check_listener, "::1:443", NULL, "no listener"},
     {"listener without a port", model_check_listener, "[::1]", NULL, "no listener"},
     {"listener on port zero", model_check_listener, ":0", NULL, "no listener"},
