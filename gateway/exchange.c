@@ -8,6 +8,8 @@
 #include "gateway/relay.h"
 #include "gateway/route/responder.h"
 #include "gateway/route/variables.h"
+#include "gateway/upstream/health.h"
+#include "gateway/upstream/stick.h"
 
 #include "gateway/base/limits.h"
 
@@ -42,9 +44,20 @@ struct exchange *exchange_new(struct worker *w, struct conn *conn, uint32_t id)
     return x;
 }
 
+/* Counted as under way at the target, until the next one is chosen or it is over. */
+static void set_target(struct exchange *x, const struct target *t)
+{
+    if (x->target != NULL)
+        atomic_fetch_sub_explicit(&x->target->live->active, 1, memory_order_relaxed);
+    if (t != NULL)
+        atomic_fetch_add_explicit(&t->live->active, 1, memory_order_relaxed);
+    x->target = t;
+}
+
 static void free_exchange(struct exchange *x)
 {
     exchange_give_slot(x);
+    set_target(x, NULL);
     loop_timer_stop(x->worker->loop, &x->timer);
     loop_undefer(&x->work);
     worker_unpin(x->worker, x->pin);
@@ -218,7 +231,7 @@ static enum step pick_target(struct exchange *x)
         exchange_give_up(x, e);
         return x->step;
     }
-    x->target = t;
+    set_target(x, t);
     if (x->tries++ > 0)
         atomic_fetch_add_explicit(&t->live->retries, 1, memory_order_relaxed);
     struct target_conn_options o = {.route = x->route,
@@ -246,6 +259,8 @@ static struct err write_request(struct exchange *x)
     struct link *l = target_conn_link(x->target_conn);
     struct http_head head = x->request;
     TRY(rewrite_request(x->arena, x->route, x->target, &x->facts, &head));
+    if (stick_is_on(x->route))
+        TRY(stick_hide(x->arena, x->route, &head));
     TRY(codec_open(l->codec, x->arena, &x->target_id));
     bool is_end = x->request.body == HTTP_BODY_NONE;
     TRY(codec_send_head(l->codec, x->target_id, &head, is_end));
@@ -264,12 +279,15 @@ static enum step send_request(struct exchange *x)
     x->first_byte_us = 0;
     x->asked_ms = loop_now_ms(x->worker->loop);
     exchange_arm_timer(x);
+    struct link *l = target_conn_link(x->target_conn);
+    x->write_mark = l->write_count;
+    x->received_mark = l->received_bytes;
     struct err e = write_request(x);
     if (failed(e)) {
         exchange_give_up(x, e);
         return x->step;
     }
-    if (!target_conn_is_reused(x->target_conn)) {
+    if (!target_conn_is_reused(x->target_conn) && x->request.body != HTTP_BODY_NONE) {
         buf_clear(&x->early);
         buf_release(&x->early);
         x->is_early_whole = false;
@@ -382,6 +400,8 @@ void exchange_on_client_gone(struct exchange *x, struct err e)
     x->conn = NULL;
     if (x->step != STEP_END)
         exchange_note_end(x, e);
+    if (x->outbound == FLOW_BODY)
+        health_note_end(x->target);
     if (x->target_conn != NULL && x->outbound != FLOW_DONE) {
         target_conn_abandon(x->target_conn);
         x->target_conn = NULL;

@@ -99,12 +99,17 @@ void exchange_answer_route(struct exchange *x)
         exchange_answer(x, &head, is_redirect ? STR_NONE : x->route->respond.body);
 }
 
-/* RFC 9110 10.2.3: a slot frees any moment. */
+/* RFC 9110 10.2.3: a slot frees any moment; a target has a time. */
 static struct err add_retry_after(struct exchange *x, struct err e, struct http_head *head)
 {
-    if (!err_is(e, ERR_QUEUE_FULL) && !err_is(e, ERR_QUEUE_TIMEOUT))
+    struct str seconds = STR("1");
+    if (err_is(e, ERR_TARGETS_DOWN))
+        seconds = arena_fmt(x->arena, "%d", (int)e.detail);
+    else if (!err_is(e, ERR_QUEUE_FULL) && !err_is(e, ERR_QUEUE_TIMEOUT))
         return OK;
-    return http_fields_add_id(&head->fields, x->arena, HTTP_FIELD_RETRY_AFTER, STR("1"));
+    if (seconds.p == NULL)
+        return fail(ERR_MEMORY, 0);
+    return http_fields_add_id(&head->fields, x->arena, HTTP_FIELD_RETRY_AFTER, seconds);
 }
 
 void exchange_give_up(struct exchange *x, struct err e)

@@ -79,7 +79,8 @@ static enum ended_by blame(struct err e)
     case 504:
         return ENDED_BY_TARGET;
     case 503:
-        return err_is(e, ERR_NO_TARGET) ? ENDED_BY_TARGET : ENDED_BY_GATEWAY;
+        return err_is(e, ERR_NO_TARGET) || err_is(e, ERR_TARGETS_DOWN) ? ENDED_BY_TARGET
+                                                                       : ENDED_BY_GATEWAY;
     default:
         return ENDED_BY_GATEWAY;
     }

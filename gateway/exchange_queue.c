@@ -5,11 +5,12 @@
 static struct err pick(const struct exchange *x, uint64_t full,
                        const struct target **ret_target)
 {
-    const struct target *t = balancer_pick(x->worker->balancer, x->route, x->tried | full);
-    if (t == NULL)
-        return failed(x->error) ? x->error : fail(ERR_NO_TARGET, 0);
-    *ret_target = t;
-    return OK;
+    const struct balance_request q = {.client = x->facts.address,
+                                      .head = &x->request,
+                                      .tried = x->tried | full,
+                                      .now_ms = loop_now_ms(x->worker->loop)};
+    struct err e = balancer_pick(x->worker->balancer, x->route, &q, ret_target);
+    return failed(e) && failed(x->error) ? x->error : e;
 }
 
 /* ERR_AGAIN: every target that would do has its most. */

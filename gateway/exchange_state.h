@@ -49,9 +49,11 @@ struct exchange {
     uint32_t target_id;
     const struct target *slot; /* of it, where upstream.max_connections counts */
     struct slot_waiter waiter; /* STEP_QUEUE */
-    uint64_t tried;            /* targets that could not be connected to */
+    uint64_t tried;            /* targets that have failed */
     unsigned tries;
-    bool is_repeated; /* sent a second time because a kept-alive connection was dead */
+    bool is_repeated;       /* a kept-alive connection was dead: no other is trusted */
+    uint64_t write_mark;    /* link.write_count before the request ... */
+    uint64_t received_mark; /* ... and link.received_bytes before its answer */
 
     enum flow outbound; /* target -> client; BODY once the final head went to the client */
     uint64_t out_bytes;

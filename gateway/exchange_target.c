@@ -1,6 +1,8 @@
 /* exchange_target.c - what the target and the clock say to an exchange. */
 #include "gateway/exchange_state.h"
 #include "gateway/relay.h"
+#include "gateway/upstream/health.h"
+#include "gateway/upstream/stick.h"
 
 static void on_target_ready(void *arg)
 {
@@ -22,35 +24,68 @@ static bool is_idempotent(struct str method)
     return false;
 }
 
-/* A kept-alive connection that the target closed just as we used it: RFC 9112 9.3.1. */
-static bool may_repeat(const struct exchange *x, bool was_reused)
+/* How a target failed; read before its connection is forgotten. */
+struct failure {
+    struct err error;
+    bool is_connecting; /* nothing could be sent yet */
+    bool is_unsent;     /* no byte of the request was written */
+    bool is_silent;     /* no byte of an answer came */
+    bool is_stale;      /* kept alive, and closed just as we used it (RFC 9112 9.3.1) */
+};
+
+static struct failure read_failure(const struct exchange *x, struct err e)
 {
-    return was_reused && !x->is_repeated && x->outbound == FLOW_HEAD && x->is_early_whole &&
-           is_idempotent(x->request.method);
+    const struct link *l = target_conn_link(x->target_conn);
+    bool is_connecting = x->step == STEP_CONNECT;
+    bool is_silent = l->received_bytes == x->received_mark;
+    return (struct failure){
+        .error = e,
+        .is_connecting = is_connecting,
+        .is_unsent = is_connecting || l->write_count == x->write_mark,
+        .is_silent = is_connecting || is_silent,
+        .is_stale = !is_connecting && is_silent && target_conn_is_reused(x->target_conn),
+    };
+}
+
+/* Whether the request may be sent again: nobody has seen it yet, or it does no harm twice, and
+ * we still have all of it.  A stale connection is nobody's failure and no try. */
+static bool may_go_on(const struct exchange *x, const struct failure *f)
+{
+    bool is_safe = f->is_unsent || (f->is_silent && is_idempotent(x->request.method));
+    if (x->outbound != FLOW_HEAD || !x->is_early_whole || !is_safe)
+        return false;
+    return (f->is_stale && !x->is_repeated) || x->tries <= x->route->upstream.retries;
+}
+
+/* A further try is another target's, but for a stale connection: then it is a fresh one's. */
+static void note_failure(struct exchange *x, const struct failure *f)
+{
+    x->error = f->error;
+    if (f->is_stale) {
+        x->is_repeated = true;
+        return;
+    }
+    x->tried |= 1ull << (x->target - upstream_targets(&x->route->upstream));
+    health_note_failure(x->route, x->target, f->error, loop_now_ms(x->worker->loop));
 }
 
 static void on_target_failed(void *arg, struct err e)
 {
     struct exchange *x = arg;
-    bool was_connecting = x->step == STEP_CONNECT;
-    bool was_reused = target_conn_is_reused(x->target_conn);
+    struct failure f = read_failure(x, e);
     x->failed_in = exchange_where(x);
     x->target_conn = NULL;
     if (exchange_is_over(x))
         return;
-    if (was_connecting) {
-        x->tried |= 1ull << (x->target - upstream_targets(&x->route->upstream));
-        x->error = e;
-    }
-    if ((was_connecting && x->tries <= x->route->upstream.retries) ||
-        may_repeat(x, was_reused)) {
-        x->is_repeated = !was_connecting;
-        link_pause(conn_link(x->conn)); /* until the request is sent again */
-        x->step = STEP_PICK;
-        exchange_run(x);
+    bool goes_on = may_go_on(x, &f);
+    note_failure(x, &f);
+    if (!goes_on) {
+        exchange_give_up(x, e);
         return;
     }
-    exchange_give_up(x, e);
+    link_pause(conn_link(x->conn)); /* until the request is sent again */
+    x->step = STEP_PICK;
+    exchange_run(x);
 }
 
 static void on_target_sent(void *arg)
@@ -70,11 +105,14 @@ static struct err on_target_head(void *arg, struct http_head *head)
     if (x->first_byte_us == 0) {
         x->first_byte_us = loop_now_us(x->worker->loop);
         target_note_answer(x->target, loop_now_at(x->worker->loop));
+        health_note_answer(x->route, x->target, loop_now_ms(x->worker->loop));
     }
     struct err e =
         rewrite_response(x->arena, x->route, x->facts.variables, worker_date(x->worker), head);
     if (failed(e))
         return err_is(e, ERR_HEAD_TOO_LARGE) ? fail(ERR_TARGET_HEAD_TOO_LARGE, 0) : e;
+    if (stick_is_on(x->route) && !http_is_interim(head))
+        TRY(stick_set(x->arena, x->route, &x->request, x->target, x->facts.is_https, head));
     if (x->worker->is_draining)
         codec_refuse_reuse(client->codec);
     TRY(codec_send_head(client->codec, x->id, head, false));
@@ -86,6 +124,7 @@ static struct err on_target_head(void *arg, struct http_head *head)
     if (head->status == 101) {
         x->is_tunnel = true;
         x->inbound = FLOW_BODY;
+        health_note_end(x->target);
         link_read_soon(client); /* the client may have spoken behind its request */
     }
     return OK;
@@ -113,6 +152,7 @@ static struct err on_target_end(void *arg, const struct http_fields *trailers)
         link_half_close(client);
     link_flush_soon(client);
     x->outbound = FLOW_DONE;
+    health_note_end(x->target);
     exchange_check_done(x);
     return OK;
 }
@@ -171,7 +211,11 @@ void exchange_on_timer(struct timer *t)
         return;
     }
     struct err e = silence(x);
-    if (err_is(e, ERR_TARGET_TIMEOUT))
+    if (err_is(e, ERR_TARGET_TIMEOUT)) {
         target_note_failure(x->target, e);
+        /* Nobody need speak in a tunnel. */
+        if (!x->is_tunnel)
+            health_note_failure(x->route, x->target, e, loop_now_ms(x->worker->loop));
+    }
     exchange_give_up(x, e);
 }

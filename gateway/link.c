@@ -252,6 +252,7 @@ size_t link_pass(void *link, struct str bytes)
     if (l->priv.state != LINK_OPEN || link_is_closed(l) || l->priv.is_output_over ||
         failed(l->priv.pass_error) || queued > BODY_PASS_QUEUE_BYTES)
         return 0;
+    l->write_count++;
     struct err e = transport_write(&l->transport, buf_view(&l->out), bytes, &sent);
     size_t from_out = sent < queued ? sent : queued;
     buf_consume(&l->out, from_out);
@@ -271,6 +272,8 @@ static void flush(struct link *l)
     if (l->priv.is_output_over)
         buf_clear(&l->out);
     bool had_bytes = !link_is_flushed(l) && !l->priv.is_output_over;
+    if (had_bytes)
+        l->write_count++;
     if (had_bytes && !failed(e))
         e = transport_write(&l->transport, buf_view(&l->out), STR_NONE, &sent);
     buf_consume(&l->out, sent);

@@ -41,6 +41,7 @@ struct link {
     struct buf out;     /* the codec's output */
     uint64_t active_ms; /* when a byte last moved, in either direction */
     uint64_t received_bytes;
+    uint64_t write_count; /* attempts to send; unchanged: nothing of what was queued has left */
     struct {
         const struct link_events *events;
         struct loop *loop;

@@ -13,6 +13,7 @@
 #include "gateway/base/limits.h"
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
+#include "gateway/base/rand.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -224,7 +225,7 @@ static struct err make_parts(struct worker *w)
     TRY(tls_sessions_new(&w->tls_sessions));
     TRY(resolver_new(w->loop, w->options.resolver, &w->resolver));
     TRY(target_pool_new(&w->pool));
-    w->balancer = balancer_new();
+    w->balancer = balancer_new(rand_u64());
     w->prober = prober_new(w);
     w->slots = slot_queue_new(w->loop, w->options.bells, w->options.index);
     if (w->balancer == NULL || w->slots == NULL || w->prober == NULL)

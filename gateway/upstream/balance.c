@@ -1,4 +1,10 @@
+/* balance.c - pick: sticky -> candidates -> choose by method -> claim a trial, or again. */
 #include "gateway/upstream/balance.h"
+
+#include "gateway/http/http_cookie.h"
+#include "gateway/upstream/balance_hash.h"
+#include "gateway/upstream/health.h"
+#include "gateway/upstream/stick.h"
 
 #include "gateway/base/limits.h"
 #include "gateway/base/map.h"
@@ -13,9 +19,10 @@ struct turns {
 
 struct balancer {
     struct map *turns; /* of struct turns, by route id */
+    uint64_t random;   /* state of the generator */
 };
 
-struct balancer *balancer_new(void)
+struct balancer *balancer_new(uint64_t seed)
 {
     struct balancer *b = mem_new(struct balancer);
     if (b == NULL)
@@ -25,6 +32,7 @@ struct balancer *balancer_new(void)
         mem_free(b);
         return NULL;
     }
+    b->random = seed;
     return b;
 }
 
@@ -44,23 +52,6 @@ void balancer_free(struct balancer *b)
         return;
     empty(b);
     mem_free(b);
-}
-
-/* Which targets may serve: the ordinary ones, or when there is none the backups. */
-static uint64_t eligible(const struct upstream *u, uint64_t tried)
-{
-    const struct target *targets = upstream_targets(u);
-    uint64_t ordinary = 0, backups = 0;
-    for (size_t i = 0; i < u->targets_list.count; i++) {
-        uint64_t bit = 1ull << i;
-        if ((tried & bit) != 0 || targets[i].is_draining || targets[i].weight == 0)
-            continue;
-        if (targets[i].is_backup)
-            backups |= bit;
-        else
-            ordinary |= bit;
-    }
-    return ordinary != 0 ? ordinary : backups;
 }
 
 static struct turns *find_turns(struct balancer *b, const struct route *route)
@@ -85,37 +76,249 @@ static struct turns *find_turns(struct balancer *b, const struct route *route)
     return t;
 }
 
-/* Each round every candidate earns its weight; the richest serves and pays the sum. */
-static size_t take_turn(struct turns *t, const struct upstream *u, uint64_t candidates)
+/* ---- what the methods choose from ---- */
+
+/* One choice under way. */
+struct choice {
+    struct balancer *balancer;
+    const struct route *route;
+    const struct balance_request *request;
+    uint64_t ordinary; /* bit i: target i may serve */
+    uint64_t backups;
+    uint64_t trials; /* of both: those that need their trial first */
+};
+
+static const struct target *target_at(const struct choice *c, size_t i)
 {
+    return &upstream_targets(&c->route->upstream)[i];
+}
+
+static uint32_t weight_of(const struct choice *c, size_t i)
+{
+    return health_weight(&c->route->upstream, target_at(c, i), c->request->now_ms);
+}
+
+/* The lowest bit, which leaves the set. */
+static size_t take_bit(uint64_t *set)
+{
+    size_t i = (size_t)__builtin_ctzll(*set);
+    *set &= *set - 1;
+    return i;
+}
+
+static bool is_single(uint64_t set)
+{
+    return (set & (set - 1)) == 0;
+}
+
+static size_t first_of(uint64_t set)
+{
+    return (size_t)__builtin_ctzll(set);
+}
+
+static void consider(struct choice *c, size_t i)
+{
+    const struct target *t = target_at(c, i);
+    uint64_t bit = 1ull << i;
+    if ((c->request->tried & bit) != 0 || t->is_draining)
+        return;
+    enum health_state state = health_read(&c->route->upstream, t, c->request->now_ms);
+    if (state == HEALTH_DOWN)
+        return;
+    if (state == HEALTH_TRIAL)
+        c->trials |= bit;
+    if (t->is_backup)
+        c->backups |= bit;
+    else
+        c->ordinary |= bit;
+}
+
+/* ---- round robin ---- */
+
+/* Each round every candidate earns its weight; the richest serves and pays the sum. */
+static size_t take_turn(const struct choice *c, uint64_t candidates)
+{
+    struct turns *t = is_single(candidates) ? NULL : find_turns(c->balancer, c->route);
     int64_t total = 0;
-    size_t best = 0;
-    bool has_best = false;
-    for (size_t i = 0; i < u->targets_list.count; i++) {
-        if ((candidates & (1ull << i)) == 0)
-            continue;
-        int64_t weight = upstream_targets(u)[i].weight;
+    size_t best = first_of(candidates);
+    if (t == NULL)
+        return best;
+    while (candidates != 0) {
+        size_t i = take_bit(&candidates);
+        int64_t weight = weight_of(c, i);
         t->credit[i] += weight;
         total += weight;
-        if (!has_best || t->credit[i] > t->credit[best]) {
+        if (t->credit[i] > t->credit[best])
             best = i;
-            has_best = true;
-        }
     }
     t->credit[best] -= total;
     return best;
 }
 
-const struct target *balancer_pick(struct balancer *b, const struct route *route,
-                                   uint64_t tried)
+/* ---- by load ---- */
+
+/* With the request that asks, so that weights count among idle targets too. */
+static uint64_t load_of(const struct choice *c, size_t i)
+{
+    int32_t active = atomic_load_explicit(&target_at(c, i)->live->active, memory_order_relaxed);
+    return 1 + (active > 0 ? (uint64_t)active : 0);
+}
+
+/* <0: a has less to do for its weight; 0: as much. */
+static int compare_load(const struct choice *c, size_t a, size_t b)
+{
+    uint64_t of_a = load_of(c, a) * weight_of(c, b), of_b = load_of(c, b) * weight_of(c, a);
+    return of_a < of_b ? -1 : of_a > of_b;
+}
+
+static size_t find_least(const struct choice *c, uint64_t candidates)
+{
+    size_t least = take_bit(&candidates);
+    uint64_t equals = 1ull << least;
+    while (candidates != 0) {
+        size_t i = take_bit(&candidates);
+        int order = compare_load(c, i, least);
+        if (order < 0) {
+            least = i;
+            equals = 0;
+        }
+        if (order <= 0)
+            equals |= 1ull << i;
+    }
+    return take_turn(c, equals);
+}
+
+/* splitmix64: good from any seed. */
+static uint64_t draw(struct balancer *b)
+{
+    uint64_t x = b->random += 0x9e3779b97f4a7c15u;
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    return x ^ (x >> 31);
+}
+
+static size_t draw_by_weight(const struct choice *c, uint64_t candidates)
+{
+    uint64_t total = 0, set = candidates;
+    while (set != 0)
+        total += weight_of(c, take_bit(&set));
+    uint64_t at = draw(c->balancer) % total;
+    for (set = candidates; !is_single(set);) {
+        size_t i = take_bit(&set);
+        uint64_t weight = weight_of(c, i);
+        if (at < weight)
+            return i;
+        at -= weight;
+    }
+    return first_of(set);
+}
+
+static size_t choose_of_two(const struct choice *c, uint64_t candidates)
+{
+    if (is_single(candidates))
+        return first_of(candidates);
+    size_t a = draw_by_weight(c, candidates);
+    size_t b = draw_by_weight(c, candidates & ~(1ull << a));
+    return load_of(c, b) < load_of(c, a) ? b : a;
+}
+
+/* ---- by hash ---- */
+
+static size_t find_place(const struct choice *c, uint64_t candidates, struct str text)
+{
+    uint64_t key = balance_hash_key(text);
+    size_t best = first_of(candidates);
+    double best_score = -1;
+    while (candidates != 0) {
+        size_t i = take_bit(&candidates);
+        double score = balance_hash_score(key, target_at(c, i)->hash, weight_of(c, i));
+        if (score > best_score) {
+            best_score = score;
+            best = i;
+        }
+    }
+    return best;
+}
+
+static size_t choose(const struct choice *c, uint64_t candidates)
+{
+    const struct balance_request *q = c->request;
+    const struct upstream *u = &c->route->upstream;
+    switch (u->method) {
+    case BALANCE_ROUND_ROBIN:
+        break;
+    case BALANCE_LEAST_CONN:
+        return find_least(c, candidates);
+    case BALANCE_RANDOM_TWO:
+        return choose_of_two(c, candidates);
+    case BALANCE_HASH_IP:
+        return find_place(c, candidates, q->client);
+    case BALANCE_HASH_URI:
+        return find_place(c, candidates, q->head->path);
+    case BALANCE_HASH_COOKIE: {
+        struct str value = http_cookie_find(&q->head->fields, u->hash_cookie);
+        if (value.len > 0)
+            return find_place(c, candidates, value);
+        break;
+    }
+    }
+    return take_turn(c, candidates);
+}
+
+/* ---- all of it ---- */
+
+/* The target that the request sticks to, if it can serve. */
+static const struct target *find_stuck(const struct route *route,
+                                       const struct balance_request *q)
 {
     const struct upstream *u = &route->upstream;
-    uint64_t candidates = eligible(u, tried);
-    if (candidates == 0)
+    const struct target *t = stick_find(route, q->head);
+    if (t == NULL || (q->tried & 1ull << (t - upstream_targets(u))) != 0)
         return NULL;
-    const struct target *first = &upstream_targets(u)[__builtin_ctzll(candidates)];
-    if ((candidates & (candidates - 1)) == 0)
-        return first;
-    struct turns *t = find_turns(b, route);
-    return t == NULL ? first : &upstream_targets(u)[take_turn(t, u, candidates)];
+    enum health_state state = health_read(u, t, q->now_ms);
+    bool may_serve =
+        state == HEALTH_UP || (state == HEALTH_TRIAL && health_claim_trial(u, t, q->now_ms));
+    return may_serve ? t : NULL;
+}
+
+/* Why none is left. */
+static struct err explain(const struct choice *c)
+{
+    const struct upstream *u = &c->route->upstream;
+    uint64_t least_ms = UINT64_MAX;
+    for (size_t i = 0; i < u->targets_list.count; i++) {
+        if ((c->request->tried & 1ull << i) != 0 || target_at(c, i)->is_draining)
+            continue;
+        uint64_t wait_ms = health_wait_ms(u, target_at(c, i), c->request->now_ms);
+        least_ms = wait_ms < least_ms ? wait_ms : least_ms;
+    }
+    if (least_ms == UINT64_MAX)
+        return fail(ERR_NO_TARGET, 0);
+    uint64_t seconds = (least_ms + 999) / 1000;
+    return fail(ERR_TARGETS_DOWN, seconds > 0 ? (int32_t)seconds : 1);
+}
+
+struct err balancer_pick(struct balancer *b, const struct route *route,
+                         const struct balance_request *q, const struct target **ret_target)
+{
+    struct choice c = {.balancer = b, .route = route, .request = q};
+    if (stick_is_on(route)) {
+        *ret_target = find_stuck(route, q);
+        if (*ret_target != NULL)
+            return OK;
+    }
+    for (size_t i = 0; i < route->upstream.targets_list.count; i++)
+        consider(&c, i);
+    while ((c.ordinary | c.backups) != 0) {
+        size_t i = choose(&c, c.ordinary != 0 ? c.ordinary : c.backups);
+        uint64_t bit = 1ull << i;
+        if ((c.trials & bit) == 0 ||
+            health_claim_trial(&route->upstream, target_at(&c, i), q->now_ms)) {
+            *ret_target = target_at(&c, i);
+            return OK;
+        }
+        c.ordinary &= ~bit;
+        c.backups &= ~bit;
+    }
+    return explain(&c);
 }

@@ -199,6 +199,9 @@ class Origin:
                     pass
 
     def close(self):
+        """Once more is harmless."""
+        if self.listener.fileno() < 0:
+            return
         self.listener.shutdown(socket.SHUT_RDWR)    # wakes the accepting thread
         self.listener.close()
         self.drop_connections()
