@@ -180,7 +180,7 @@ static void live_cells_survive_an_edit(void **state)
 }
 
 /* Every allocation of a change fails once: no leak (the sanitizer looks), and the same state in
- * memory and on disk as before. */
+ * memory and on disk as before; or the change can do without it, and has happened whole. */
 static void a_change_without_memory_has_not_happened(void **state)
 {
     struct temp_store *t = *state;
@@ -191,7 +191,7 @@ static void a_change_without_memory_has_not_happened(void **state)
                   " 'upstream': {'targets': [{'url': 'https://y'}],"
                   " 'tls': {'verify': 'off'}}}");
     bool has_fired = true;
-    unsigned n;
+    unsigned n, changes = 0;
     for (n = 1; has_fired; n++) {
         const struct snapshot *before = store_snapshot(t->store);
         struct invalid inv;
@@ -207,10 +207,11 @@ static void a_change_without_memory_has_not_happened(void **state)
         has_fired = mem_fault_fired();
         mem_fault_arm(0);
         const struct snapshot *after = store_snapshot(t->store);
-        if (failed(e) != has_fired || failed(e_commit) != has_fired)
+        if (failed(e) != failed(e_commit) || (failed(e) && !has_fired))
             fail_msg("allocation %u: %s, %s", n, err_name(e), err_name(e_commit));
-        assert_true(!has_fired || (err_is(e, ERR_MEMORY) && before == after));
-        assert_true(has_fired || before != after);
+        assert_true(failed(e) == (before == after));
+        assert_true(!failed(e) || err_is(e, ERR_MEMORY));
+        changes += !failed(e);
         snapshot_unref(before);
         snapshot_unref(after);
         invalid_fini(&inv);
@@ -218,7 +219,8 @@ static void a_change_without_memory_has_not_happened(void **state)
     assert_true(n > 20);
     temp_store_reopen(t);
     const struct snapshot *s = store_snapshot(t->store);
-    assert_int_equal(snapshot_route_find(s, STR("x"))->object.revision, 2);
+    assert_in_range(changes, 1, 2);
+    assert_int_equal(snapshot_route_find(s, STR("x"))->object.revision, 1 + changes);
     assert_int_equal(snapshot_cert_count(s), 1);
     assert_non_null(snapshot_cert_find(s, STR("b.org")));
     snapshot_unref(s);
