@@ -209,9 +209,8 @@ static void a_change_without_memory_has_not_happened(void **state)
         const struct snapshot *after = store_snapshot(t->store);
         if (failed(e) != failed(e_commit) || (failed(e) && !has_fired))
             fail_msg("allocation %u: %s, %s", n, err_name(e), err_name(e_commit));
-        assert_true(failed(e) == (before == after));
-        assert_true(!failed(e) || err_is(e, ERR_MEMORY));
-        changes += !failed(e);
+        assert_true(!failed(e) || (err_is(e, ERR_MEMORY) && before == after));
+        changes += before != after;
         snapshot_unref(before);
         snapshot_unref(after);
         invalid_fini(&inv);
@@ -219,7 +218,7 @@ static void a_change_without_memory_has_not_happened(void **state)
     assert_true(n > 20);
     temp_store_reopen(t);
     const struct snapshot *s = store_snapshot(t->store);
-    assert_in_range(changes, 1, 2);
+    assert_true(changes > 0);
     assert_int_equal(snapshot_route_find(s, STR("x"))->object.revision, 1 + changes);
     assert_int_equal(snapshot_cert_count(s), 1);
     assert_non_null(snapshot_cert_find(s, STR("b.org")));
