@@ -104,19 +104,10 @@ static void print_headers(struct cli *cli, const json_t *route, const char *memb
                        CLI_PLAIN);
 }
 
-static void print_route(struct cli *cli, json_t *route)
+/* What a route with targets has besides. */
+static void print_upstream(struct cli *cli, const json_t *upstream)
 {
-    const json_t *upstream = json_object_get(route, "upstream");
     const json_t *timeouts = json_object_get(upstream, "timeouts");
-    static const char *const members[] = {"path",         "enabled",     "certificate", "https",
-                                          "strip_prefix", "host_header", "max_body"};
-    cli_print_pair(cli, "id", cli_text(cli, route, "id"), CLI_PLAIN);
-    cli_print_pair(cli, "hosts", hosts_of(cli, route), CLI_PLAIN);
-    for (size_t i = 0; i < ARRAY_LEN(members); i++)
-        cli_print_pair(cli, members[i], cli_text(cli, route, members[i]), CLI_PLAIN);
-    print_headers(cli, route, "request_headers");
-    print_headers(cli, route, "response_headers");
-    cli_print_pair(cli, "targets", targets_of(cli, route), CLI_PLAIN);
     cli_print_pair(cli, "balance", cli_text(cli, upstream, "balance"), CLI_PLAIN);
     cli_print_pair(cli, "tls.verify", cli_text(cli, json_object_get(upstream, "tls"), "verify"),
                    CLI_PLAIN);
@@ -127,6 +118,25 @@ static void print_route(struct cli *cli, json_t *route)
                              json_string_value(json_object_get(timeouts, "response")),
                              json_string_value(json_object_get(timeouts, "idle"))),
                    CLI_PLAIN);
+}
+
+static void print_route(struct cli *cli, json_t *route)
+{
+    const json_t *upstream = json_object_get(route, "upstream");
+    static const char *const members[] = {"path",         "enabled",     "certificate", "https",
+                                          "strip_prefix", "host_header", "max_body"};
+    cli_print_pair(cli, "id", cli_text(cli, route, "id"), CLI_PLAIN);
+    cli_print_pair(cli, "hosts", hosts_of(cli, route), CLI_PLAIN);
+    for (size_t i = 0; i < ARRAY_LEN(members); i++)
+        cli_print_pair(cli, members[i], cli_text(cli, route, members[i]), CLI_PLAIN);
+    print_headers(cli, route, "request_headers");
+    print_headers(cli, route, "response_headers");
+    if (json_is_string(json_object_get(route, "add_prefix")))
+        cli_print_pair(cli, "add_prefix", cli_text(cli, route, "add_prefix"), CLI_PLAIN);
+    cli_print_pair(cli, json_is_object(upstream) ? "targets" : "instead",
+                   targets_of(cli, route), CLI_PLAIN);
+    if (json_is_object(upstream))
+        print_upstream(cli, upstream);
     cli_print_pair(cli, "revision",
                    arena_fmt(cli->arena, "%s, changed %s", cli_text(cli, route, "revision").p,
                              cli_when(cli, cli_text(cli, route, "updated_at")).p),
@@ -146,6 +156,11 @@ static const struct cli_flag add_flags[] = {
     {"certificate",      "auto|none|ID",           "auto (default) gets one by ACME"},
     {"https",            "redirect|only|optional", "what port 80 does (default: redirect)"},
     {"strip-prefix",     NULL,                     "cut PATH from what the target sees"},
+    {"add-prefix",       "PATH",                   "put before the path the target sees"},
+    {"redirect",         "URL",                    "instead of targets: send clients there"},
+    {"respond",          "STATUS",                 "instead of targets: answer with it"},
+    {"status",           "N",                      "of the redirect (default: 308)"},
+    {"body",             "TEXT",                   "what --respond answers with"},
     {"host-header",      "VALUE",                  "preserve (default), target, or a value"},
     {"max-body",         "SIZE",                   "largest request body (default: unlimited)"},
     {"verify",           "system|ca|pin|off",      "how an https:// target is authenticated"},
@@ -177,6 +192,9 @@ static const struct {
     {"id", STR_LIT("id")},
     {"certificate", STR_LIT("certificate")},
     {"https", STR_LIT("https")},
+    {"add-prefix", STR_LIT("add_prefix")},
+    {"redirect", STR_LIT("redirect.to")},
+    {"body", STR_LIT("respond.body")},
     {"host-header", STR_LIT("host_header")},
     {"max-body", STR_LIT("max_body")},
     {"verify", STR_LIT("upstream.tls.verify")},
@@ -252,6 +270,8 @@ static struct err put_flags(struct cli *cli, json_t *route, struct str *ret_word
     }
     TRY(put_number(cli, route, "retries", STR("upstream.retries"), ret_words));
     TRY(put_number(cli, route, "max-connections", STR("upstream.max_connections"), ret_words));
+    TRY(put_number(cli, route, "respond", STR("respond.status"), ret_words));
+    TRY(put_number(cli, route, "status", STR("redirect.status"), ret_words));
     if (cli_args_is_on(&cli->args, "strip-prefix"))
         TRY(cli_edit_put(route, STR("strip_prefix"), json_true()));
     if (cli_args_is_on(&cli->args, "disabled"))
@@ -288,14 +308,23 @@ static struct err add_target(struct cli *cli, json_t *targets, struct str typed,
     return json_array_append_new(targets, target) == 0 ? OK : fail(ERR_MEMORY, 0);
 }
 
+/* A route that redirects or responds has none; else there must be one. */
 static struct err put_targets(struct cli *cli, json_t *route, struct str *ret_words)
 {
     AUTO(json_decref) json_t *targets = json_array();
+    bool is_local = cli_args_value(&cli->args, "redirect").p != NULL ||
+                    cli_args_value(&cli->args, "respond").p != NULL;
     struct str backup;
+    if (cli->args.argument_count < 2 && !is_local) {
+        *ret_words = STR("a TARGET is missing, or --redirect or --respond");
+        return fail(ERR_SYNTAX, 0);
+    }
     for (size_t i = 1; i < cli->args.argument_count; i++)
         TRY(add_target(cli, targets, cli->args.arguments[i], false, ret_words));
     for (size_t i = 0; (backup = cli_args_nth(&cli->args, "backup", i)).p != NULL; i++)
         TRY(add_target(cli, targets, backup, true, ret_words));
+    if (json_array_size(targets) == 0)
+        return OK;
     return cli_edit_put(route, STR("upstream.targets"), TAKE(targets));
 }
 
@@ -399,9 +428,10 @@ const struct cli_command cli_route_commands[] = {
     {.name = "list", .arguments = "", .summary = "List all routes.", .fn = list},
     {.name = "show", .arguments = "ID", .least = 1, .most = 1, .summary = "Show a route.",
      .fn = show},
-    {.name = "add", .arguments = "HOST[/PATH] TARGET...", .least = 2, .most = -1,
+    {.name = "add", .arguments = "HOST[/PATH] [TARGET...]", .least = 1, .most = -1,
      .flags = add_flags, .summary = "Add a route: what HOST serves comes from TARGET.",
      .more =
+        "With --redirect or --respond there is no TARGET.\n"
         "HOST may be a list (www.example.org,example.org), *.example.org, or *.\n"
         "TARGET is a URL, or short: 8080, :8080, app:3000, [::1]:8080, /run/app.sock.\n"
         "\n"
@@ -411,6 +441,7 @@ const struct cli_command cli_route_commands[] = {
         "  gatehouse route add cloud.example.org https://10.0.0.5:8443 --ca internal-ca.pem\n"
         "  gatehouse route add app.example.org 10.0.0.5:80 10.0.0.6:80 --health /healthz \\\n"
         "      --balance least_conn --sticky session --backup 10.0.0.9:80\n"
+        "  gatehouse route add old.example.org --redirect 'https://example.org{uri}'\n"
         "  gatehouse route add intranet.lan 8080 --certificate none --https optional\n",
      .fn = add},
     {.name = "set", .arguments = "ID NAME=VALUE...", .least = 2, .most = -1,

@@ -85,7 +85,7 @@ static const struct {
     {"route bogus", 2, "no command \"bogus\""},
     {"route show", 2, "what is needed: ID"},
     {"route show a b", 2, "unexpected argument: b"},
-    {"route add a.example", 2, "HOST[/PATH] TARGET..."},
+    {"route add a.example", 2, "a TARGET is missing"},
     {"route add a.example ::1", 2, "needs brackets"},
     {"route set r x", 2, "NAME=VALUE"},
     {"status --bogus", 2, "unknown flag --bogus"},

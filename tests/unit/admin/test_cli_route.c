@@ -120,6 +120,37 @@ static void test_flags_of_the_upstream(void **state)
     assert_int_equal(cli_fixture_run(&fixture, "route add b.example 8080 --balance best"), 1);
 }
 
+static void test_routes_without_targets(void **state)
+{
+    (void)state;
+    cli_fixture_ok(&fixture, "route add a.example --id r --certificate none "
+                             "--redirect https://b.example{uri} --status 301");
+    assert_json(MEMBER("r", "redirect"), "{\"to\":\"https://b.example{uri}\",\"status\":301}");
+    assert_json(MEMBER("r", "upstream"), "null");
+    cli_fixture_ok(&fixture, "route show r");
+    assert_true(cli_fixture_said(&fixture, "redirect 301 to https://b.example{uri}"));
+    cli_fixture_ok(&fixture, "route add c.example --id s --certificate none --respond 410 "
+                             "--body gone");
+    assert_json(MEMBER("s", "respond", "status"), "410");
+    assert_json(MEMBER("s", "respond", "body"), "\"gone\"");
+    cli_fixture_ok(&fixture, "route show s");
+    assert_true(cli_fixture_said(&fixture, "answer 410"));
+    assert_int_equal(cli_fixture_run(&fixture, "route add d.example"), 2);
+    assert_int_equal(cli_fixture_run(&fixture, "route add d.example --respond soon"), 2);
+    assert_int_equal(cli_fixture_run(&fixture, "route add d.example 80 --respond 200"), 1);
+}
+
+static void test_add_prefix(void **state)
+{
+    (void)state;
+    cli_fixture_ok(&fixture,
+                   "route add a.example 8080 --id r --certificate none --add-prefix /app");
+    assert_json(MEMBER("r", "add_prefix"), "\"/app\"");
+    cli_fixture_ok(&fixture, "route show r");
+    assert_true(cli_fixture_said(&fixture, "add_prefix"));
+    assert_true(cli_fixture_said(&fixture, "/app"));
+}
+
 static void test_a_pin_says_how_to_verify(void **state)
 {
     (void)state;
@@ -182,6 +213,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_add_understands_short_targets, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_add_with_all_flags, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_flags_of_the_upstream, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_routes_without_targets, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_add_prefix, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_pin_says_how_to_verify, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_every_complaint_is_shown, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_set, set_up, tear_down),
