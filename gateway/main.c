@@ -67,8 +67,10 @@ static struct err refuse_start(struct err e, const char *event, const char *at)
 {
     AUTO(arena_free) struct arena *a = arena_new(512, 4096);
     struct str why = a == NULL ? STR_NONE : error_text(e, a);
-    (void)fprintf(stderr, "gatehouse run: %s: %s%s%.*s\n", at, e.kind->text,
-                  str_is_empty(why) ? "" : ": ", STR_ARG(why));
+    if (str_is_empty(why))
+        (void)fprintf(stderr, "gatehouse run: %s: %s\n", at, e.kind->text);
+    else
+        (void)fprintf(stderr, "gatehouse run: %s: %s: %.*s\n", at, e.kind->text, STR_ARG(why));
     return report(e, event, at);
 }
 

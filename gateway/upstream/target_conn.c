@@ -270,7 +270,7 @@ static struct err make_tls(struct target_conn *c, SSL **ret_ssl)
 static struct err send_proxy_header(struct target_conn *c, int fd)
 {
     char text[PROXY_HEADER_WRITE_MAX_BYTES];
-    struct str header;
+    struct str header = STR_NONE;
     switch ((enum upstream_proxy)c->route->upstream.proxy_protocol) {
     case PROXY_OFF:
         return OK;
