@@ -169,7 +169,7 @@ static void choose_action(struct builder *b)
             b->route->action = rows[i].action;
         chosen = rows[i].name;
     }
-    if (chosen == NULL)
+    if (chosen == NULL && json_is_object(b->fields))
         complain(b, "is required, or else redirect or respond", "upstream");
 }
 

@@ -45,15 +45,17 @@ def test_defaults_are_those_of_the_contract(gateway):
     no_headers = {"set": {}, "add": {}, "remove": []}
     assert made == {
         "path": "/", "enabled": True, "certificate": "auto", "https": "redirect",
-        "strip_prefix": False, "host_header": "preserve", "request_headers": no_headers,
+        "strip_prefix": False, "add_prefix": None, "redirect": None, "respond": None,
+        "host_header": "preserve", "request_headers": no_headers,
         "response_headers": no_headers, "max_body": "unlimited",
         "upstream": {
             "targets": [{"url": TARGET, "weight": 1, "backup": False, "drain": False}],
             "balance": "round_robin", "protocol": "auto", "proxy_protocol": "off",
             "tls": {"verify": "system", "ca": None, "pin_sha256": [], "server_name": None,
                     "certificate": None},
-            "health": {"path": None, "tcp": False, "interval": "10s", "timeout": "2s", "healthy_after": 2,
-                       "unhealthy_after": 3, "expect": "2xx,3xx"},
+            "health": {"path": None, "tcp": False, "interval": "10s", "timeout": "2s",
+                       "healthy_after": 2, "unhealthy_after": 3, "expect": "2xx,3xx",
+                       "slow_start": "0s"},
             "sticky": None, "max_connections": None,
             "queue": {"size": 100, "timeout": "5s"}, "retries": 2,
             "timeouts": {"connect": "5s", "response": "1h", "idle": "1h"}}}
