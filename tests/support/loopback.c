@@ -97,14 +97,26 @@ void loopback_stop(struct loopback *b)
     fake_clock_restore();
 }
 
-void loopback_route(struct loopback *b, const char *id, const char *host, const char *members)
+static void put_route(struct loopback *b, const char *id, const char *host,
+                      const char *of_upstream, const char *members)
 {
     char body[4096];
     (void)snprintf(body, sizeof(body),
                    "{'hosts': ['%s'], 'certificate': 'none', 'https': 'optional',"
-                   " 'upstream': {'targets': [{'url': 'http://127.0.0.1:%u'}]}%s}",
-                   host, (unsigned)b->target_port, members);
+                   " 'upstream': {'targets': [{'url': 'http://127.0.0.1:%u'}]%s}%s}",
+                   host, (unsigned)b->target_port, of_upstream, members);
     temp_config_route(&b->store, id, body);
+}
+
+void loopback_route(struct loopback *b, const char *id, const char *host, const char *members)
+{
+    put_route(b, id, host, "", members);
+}
+
+void loopback_upstream(struct loopback *b, const char *id, const char *host,
+                       const char *members)
+{
+    put_route(b, id, host, members, "");
 }
 
 /* ---- connections ---- */

@@ -42,6 +42,10 @@ void loopback_stop(struct loopback *b);
  * of the route, each with a comma before it. */
 void loopback_route(struct loopback *b, const char *id, const char *host, const char *members);
 
+/* The same with further members of its upstream. */
+void loopback_upstream(struct loopback *b, const char *id, const char *host,
+                       const char *members);
+
 int loopback_connect(const struct loopback *b);
 int loopback_connect_tls(const struct loopback *b);
 

@@ -43,6 +43,22 @@ static inline void hear_ok(int fd)
     hear_text(fd, "ok");
 }
 
+/* The client asks; the worker has opened a connection, returned, and sent the head there. */
+static inline int ask(const struct loopback *b, int client, const char *request)
+{
+    loopback_say(client, request);
+    int target = loopback_accept(b);
+    (void)loopback_hear_head(target);
+    return target;
+}
+
+/* ANSWER, from the target to the client. */
+static inline void serve(int target, int client)
+{
+    loopback_say(target, ANSWER);
+    hear_ok(client);
+}
+
 /* A proper end, and nothing before it. */
 static inline void hear_end(int fd)
 {

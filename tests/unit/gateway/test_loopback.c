@@ -62,16 +62,14 @@ static void both_connections_are_kept(void **state)
     int target = loopback_accept(&b);
     for (int i = 0; i < 3; i++) {
         (void)loopback_hear_head(target);
-        loopback_say(target, ANSWER);
-        hear_ok(client);
+        serve(target, client);
         if (i < 2)
             loopback_say(client, GET);
     }
     int other = loopback_connect(&b); /* another client shares the target's connection */
     loopback_say(other, GET);
     (void)loopback_hear_head(target);
-    loopback_say(target, ANSWER);
-    hear_ok(other);
+    serve(target, other);
     assert_true(loopback_is_quiet(&b));
     (void)close(client);
     (void)close(other);
@@ -128,8 +126,7 @@ static void chunks_pass_in_both_directions(void **state)
     hear_text(client, "0\r\n\r\n");
     loopback_say(client, GET); /* both are kept */
     (void)loopback_hear_head(target);
-    loopback_say(target, ANSWER);
-    hear_ok(client);
+    serve(target, client);
     (void)close(client);
     (void)close(target);
 }
@@ -138,9 +135,7 @@ static void a_body_that_ends_with_the_connection_is_chunked_or_ends_it(void **st
 {
     (void)state;
     int client = loopback_connect(&b);
-    loopback_say(client, GET);
-    int target = loopback_accept(&b);
-    (void)loopback_hear_head(target);
+    int target = ask(&b, client, GET);
     loopback_say(target, "HTTP/1.1 200 OK\r\n\r\nendless");
     (void)close(target);
     assert_has(loopback_hear_head(client), "\r\nTransfer-Encoding: chunked\r\n");
@@ -149,9 +144,7 @@ static void a_body_that_ends_with_the_connection_is_chunked_or_ends_it(void **st
 
     bool is_cut;
     client = loopback_connect(&b);
-    loopback_say(client, "GET / HTTP/1.0\r\nHost: a.example\r\n\r\n");
-    target = loopback_accept(&b);
-    (void)loopback_hear_head(target);
+    target = ask(&b, client, "GET / HTTP/1.0\r\nHost: a.example\r\n\r\n");
     loopback_say(target, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
                          "7\r\nendless\r\n0\r\n\r\n");
     assert_lacks(loopback_hear_head(client), "chunked");
@@ -173,8 +166,7 @@ static void a_client_may_wait_for_100_continue(void **state)
     assert_string_equal(hear_status(client), "HTTP/1.1 100 Continue");
     loopback_say(client, "body");
     hear_text(target, "body");
-    loopback_say(target, ANSWER);
-    hear_ok(client);
+    serve(target, client);
     (void)close(client);
     (void)close(target);
 }
@@ -184,10 +176,8 @@ static void an_early_answer_ends_the_request(void **state)
     (void)state;
     bool is_cut;
     int client = loopback_connect(&b);
-    loopback_say(client,
-                 "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 100\r\n\r\nfirst");
-    int target = loopback_accept(&b);
-    (void)loopback_hear_head(target);
+    int target = ask(&b, client,
+                     "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 100\r\n\r\nfirst");
     hear_text(target, "first");
     loopback_say(target, "HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno");
     const char *head = loopback_hear_head(client);
@@ -224,8 +214,7 @@ static void answers_without_a_body_end_with_their_head(void **state)
         assert_row(bodiless[i].name, has(bodiless[i].answer, hear_status(client)));
         loopback_say(client, GET); /* nothing stands between the two answers */
         (void)loopback_hear_head(target);
-        loopback_say(target, ANSWER);
-        hear_ok(client);
+        serve(target, client);
     }
     (void)close(client);
     (void)close(target);
@@ -244,9 +233,7 @@ static void much_passes_both_ways_at_once(void **state)
                    "POST / HTTP/1.1\r\nHost: a.example\r\n"
                    "Content-Length: %d\r\n\r\n",
                    MUCH);
-    loopback_say(client, head);
-    int target = loopback_accept(&b);
-    (void)loopback_hear_head(target);
+    int target = ask(&b, client, head);
     (void)snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", MUCH);
     loopback_say(target, head);
     assert_has(loopback_hear_head(client), "\r\nConnection: close\r\n"); /* ahead of its end */
@@ -317,9 +304,7 @@ static void an_exchange_keeps_the_configuration_it_began_with(void **state)
 {
     (void)state;
     int client = loopback_connect(&b);
-    loopback_say(client, GET);
-    int target = loopback_accept(&b);
-    (void)loopback_hear_head(target);
+    int target = ask(&b, client, GET);
     loopback_route(&b, "a", "a.example",
                    ", 'response_headers': {'set': {'X-New': '1'}, 'add': {}, 'remove': []}");
     loopback_say(target, ANSWER);
@@ -340,9 +325,7 @@ static void a_deleted_route_ends_its_running_exchange_in_peace(void **state)
 {
     (void)state;
     int client = loopback_connect(&b);
-    loopback_say(client, GET);
-    int target = loopback_accept(&b);
-    (void)loopback_hear_head(target);
+    int target = ask(&b, client, GET);
     loopback_say(target, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha");
     (void)loopback_hear_head(client);
     assert_ok(temp_store_delete_route(&b.store, "a"));

@@ -50,8 +50,7 @@ static const char *hear_request(int client)
     static char head[4096];
     int target = loopback_accept(&b);
     (void)snprintf(head, sizeof(head), "%s", loopback_hear_head(target));
-    loopback_say(target, ANSWER);
-    hear_ok(client);
+    serve(target, client);
     (void)close(target);
     return head;
 }
@@ -213,8 +212,8 @@ static void who_says_nothing_does_not_hold_up_the_end(void **state)
 
 /* ---- routes that answer by themselves ---- */
 
-/* A route for b.example that has action (JSON) and no upstream. */
-static int ask(const char *action, const char *request)
+/* A client of a new route for b.example that has action (JSON) and no upstream. */
+static int ask_route(const char *action, const char *request)
 {
     char body[1024];
     temp_config_settings(&b.store, "{}");
@@ -246,7 +245,7 @@ static void a_route_may_redirect(void **state)
          "HTTP/1.1 303 See Other\r\n", "\r\nLocation: https://b.example/\r\n"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        int client = ask(rows[i].action, rows[i].request);
+        int client = ask_route(rows[i].action, rows[i].request);
         const char *head = loopback_hear_head(client);
         assert_has(head, rows[i].status);
         assert_has(head, rows[i].location);
@@ -263,9 +262,9 @@ static void a_route_may_answer(void **state)
 {
     (void)state;
     int client =
-        ask("'respond': {'status': 410, 'body': '<p>gone', 'content_type': 'text/html'},"
-            " 'response_headers': {'set': {'X-Id': '{route}', 'Date': 'never'}}",
-            ASK("GET", "/"));
+        ask_route("'respond': {'status': 410, 'body': '<p>gone', 'content_type': 'text/html'},"
+                  " 'response_headers': {'set': {'X-Id': '{route}', 'Date': 'never'}}",
+                  ASK("GET", "/"));
     const char *head = loopback_hear_head(client);
     assert_has(head, "HTTP/1.1 410 Gone\r\n");
     assert_has(head, "\r\nContent-Type: text/html\r\n");
@@ -285,12 +284,12 @@ static void a_route_may_answer(void **state)
 static void an_answer_may_be_empty(void **state)
 {
     (void)state;
-    int client = ask("'respond': {'status': 204}", ASK("GET", "/"));
+    int client = ask_route("'respond': {'status': 204}", ASK("GET", "/"));
     const char *head = loopback_hear_head(client);
     assert_has(head, "HTTP/1.1 204 No Content\r\n");
     assert_lacks(head, "Content-");
     (void)close(client);
-    client = ask("'respond': {}", ASK("GET", "/"));
+    client = ask_route("'respond': {}", ASK("GET", "/"));
     head = loopback_hear_head(client);
     assert_has(head, "HTTP/1.1 200 OK\r\n");
     assert_has(head, "\r\nContent-Length: 0\r\n");
@@ -301,8 +300,9 @@ static void an_answer_may_be_empty(void **state)
 static void bodies_are_bounded_there_too(void **state)
 {
     (void)state;
-    int client = ask("'respond': {}, 'max_body': '1KiB'",
-                     "POST / HTTP/1.1\r\nHost: b.example\r\nContent-Length: 1025\r\n\r\n");
+    int client =
+        ask_route("'respond': {}, 'max_body': '1KiB'",
+                  "POST / HTTP/1.1\r\nHost: b.example\r\nContent-Length: 1025\r\n\r\n");
     assert_string_equal(hear_status(client), "HTTP/1.1 413 Content Too Large");
     (void)close(client);
 }
@@ -313,7 +313,7 @@ static void a_trusted_proxy_gives_the_id(void **state)
     static const char request[] =
         "GET / HTTP/1.1\r\nHost: b.example\r\nX-Request-Id: its-7\r\n\r\n";
     const char *action = "'respond': {}, 'response_headers': {'set': {'X-Id': '{request_id}'}}";
-    int client = ask(action, request);
+    int client = ask_route(action, request);
     assert_lacks(loopback_hear_head(client), "its-7");
     (void)close(client);
     temp_config_settings(&b.store, "{'trusted_proxies': ['127.0.0.1']}");

@@ -32,9 +32,7 @@ static void a_cut_answer_is_cut_for_the_client_too(void **state)
     for (size_t i = 0; i < ARRAY_LEN(cuts); i++) {
         bool is_cut;
         int client = loopback_connect(&b);
-        loopback_say(client, GET);
-        int target = loopback_accept(&b);
-        (void)loopback_hear_head(target);
+        int target = ask(&b, client, GET);
         loopback_say(target, cuts[i]);
         (void)loopback_hear_head(client);
         (void)close(target);
@@ -64,9 +62,7 @@ static void a_bad_answer_becomes_502(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(bad_answers); i++) {
         int client = loopback_connect(&b);
-        loopback_say(client, GET);
-        int target = loopback_accept(&b);
-        (void)loopback_hear_head(target);
+        int target = ask(&b, client, GET);
         loopback_say(target, bad_answers[i].answer);
         (void)shutdown(target, SHUT_WR);
         assert_row(bad_answers[i].name, has(hear_status(client), bad_answers[i].want));
@@ -79,18 +75,14 @@ static void a_dead_kept_connection_is_replaced_unseen(void **state)
 {
     (void)state;
     int client = loopback_connect(&b);
-    loopback_say(client, GET);
-    int target = loopback_accept(&b);
-    (void)loopback_hear_head(target);
-    loopback_say(target, ANSWER);
-    hear_ok(client);
+    int target = ask(&b, client, GET);
+    serve(target, client);
     loopback_say(client, GET);
     (void)loopback_hear_head(target); /* it is in use again when it dies */
     (void)close(target);
     target = loopback_accept(&b);
     (void)loopback_hear_head(target);
-    loopback_say(target, ANSWER);
-    hear_ok(client);
+    serve(target, client);
     /* Not where a second time could do harm. */
     loopback_say(client, "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 1\r\n\r\nx");
     (void)loopback_hear_head(target);
@@ -112,13 +104,10 @@ static void the_next_target_serves_when_one_refuses(void **state)
                    (unsigned)b.target_port);
     temp_config_route(&b.store, "two", body);
     int client = loopback_connect(&b);
-    loopback_say(client,
-                 "POST / HTTP/1.1\r\nHost: two.example\r\nContent-Length: 4\r\n\r\nbody");
-    int target = loopback_accept(&b);
-    (void)loopback_hear_head(target);
+    int target = ask(&b, client,
+                     "POST / HTTP/1.1\r\nHost: two.example\r\nContent-Length: 4\r\n\r\nbody");
     hear_text(target, "body");
-    loopback_say(target, ANSWER);
-    hear_ok(client);
+    serve(target, client);
     (void)close(client);
     (void)close(target);
 }
@@ -212,11 +201,9 @@ static void a_malformed_body_ends_both_connections(void **state)
     (void)state;
     bool is_cut;
     int client = loopback_connect(&b);
-    loopback_say(client,
-                 "POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n"
-                 "4\r\nbody\r\n");
-    int target = loopback_accept(&b);
-    (void)loopback_hear_head(target);
+    int target = ask(&b, client,
+                     "POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n"
+                     "4\r\nbody\r\n");
     (void)loopback_hear(target, 9);
     loopback_say(client, "nonsense\r\n");
     assert_has(loopback_hear_all(client, &is_cut).p, "HTTP/1.1 400 ");
@@ -243,9 +230,7 @@ static void a_body_too_large_is_refused(void **state)
     char kib[1025];
     memset(kib, 'x', 1024);
     kib[1024] = '\0';
-    loopback_say(client, kib);
-    int target = loopback_accept(&b);
-    (void)loopback_hear_head(target);
+    int target = ask(&b, client, kib);
     loopback_say(client, "\r\n1\r\nx\r\n");
     assert_has(loopback_hear_all(client, &is_cut).p, "HTTP/1.1 413 ");
     assert_lacks(loopback_hear_all(target, &is_cut).p, "0\r\n\r\n");
@@ -258,9 +243,7 @@ static void a_client_that_leaves_frees_the_target(void **state)
     (void)state;
     bool is_cut;
     int client = loopback_connect(&b);
-    loopback_say(client, GET);
-    int target = loopback_accept(&b);
-    (void)loopback_hear_head(target);
+    int target = ask(&b, client, GET);
     struct linger at_once = {.l_onoff = 1};
     assert_int_equal(setsockopt(client, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
     (void)close(client);
@@ -275,12 +258,10 @@ static void every_exchange_leaves_a_line(void **state)
     (void)state;
     bool is_cut;
     int client = loopback_connect(&b);
-    loopback_say(client, "POST /x HTTP/1.1\r\nHost: a.example\r\nContent-Length: 3\r\n\r\nabc");
-    int target = loopback_accept(&b);
-    (void)loopback_hear_head(target);
+    int target =
+        ask(&b, client, "POST /x HTTP/1.1\r\nHost: a.example\r\nContent-Length: 3\r\n\r\nabc");
     (void)loopback_hear(target, 3);
-    loopback_say(target, ANSWER);
-    hear_ok(client);
+    serve(target, client);
     loopback_say(client, GET);
     (void)loopback_hear_head(target);
     (void)close(target);

@@ -114,9 +114,7 @@ static void a_client_that_was_slow_may_rest_like_others(void **state)
 {
     (void)state;
     int client = loopback_connect(&b);
-    loopback_say(client, GET);
-    int target = loopback_accept(&b);
-    (void)loopback_hear_head(target);
+    int target = ask(&b, client, GET);
     send_long_answer(target);
     loopback_pass(&b, 10);
     (void)loopback_hear_head(client);
@@ -124,11 +122,8 @@ static void a_client_that_was_slow_may_rest_like_others(void **state)
     loopback_pass(&b, HEAD_LIMIT_MS + 1);
     loopback_pass(&b, HEAD_LIMIT_MS + 1);
     loopback_pass(&b, HEAD_LIMIT_MS + 1);
-    loopback_say(client, GET);
-    target = loopback_accept(&b);
-    (void)loopback_hear_head(target);
-    loopback_say(target, ANSWER);
-    hear_ok(client);
+    target = ask(&b, client, GET);
+    serve(target, client);
     (void)close(client);
     (void)close(target);
 }
@@ -154,11 +149,8 @@ static void an_idle_client_is_let_go(void **state)
 {
     (void)state;
     int client = loopback_connect(&b);
-    loopback_say(client, GET);
-    int target = loopback_accept(&b);
-    (void)loopback_hear_head(target);
-    loopback_say(target, ANSWER);
-    hear_ok(client);
+    int target = ask(&b, client, GET);
+    serve(target, client);
     for (int i = 0; i <= KEEPALIVE_IDLE_MS / HEAD_LIMIT_MS; i++)
         loopback_pass(&b, HEAD_LIMIT_MS + LOOP_TICK_MS);
     hear_end(client);
@@ -169,17 +161,10 @@ static void an_idle_client_is_let_go(void **state)
 static void a_silent_target_becomes_504(void **state)
 {
     (void)state;
-    char body[512];
-    (void)snprintf(body, sizeof(body),
-                   "{'hosts': ['slow.example'], 'certificate': 'none', 'https': 'optional',"
-                   " 'upstream': {'targets': [{'url': 'http://127.0.0.1:%u'}],"
-                   " 'timeouts': {'response': '3s', 'idle': '7s'}}}",
-                   (unsigned)b.target_port);
-    temp_config_route(&b.store, "slow", body);
+    loopback_upstream(&b, "slow", "slow.example",
+                      ", 'timeouts': {'response': '3s', 'idle': '7s'}");
     int client = loopback_connect(&b);
-    loopback_say(client, "GET / HTTP/1.1\r\nHost: slow.example\r\n\r\n");
-    int target = loopback_accept(&b);
-    (void)loopback_hear_head(target);
+    int target = ask(&b, client, "GET / HTTP/1.1\r\nHost: slow.example\r\n\r\n");
     loopback_pass(&b, 3000 + LOOP_TICK_MS);
     assert_has(hear_status(client), "HTTP/1.1 504 ");
     hear_end(target);
@@ -188,9 +173,7 @@ static void a_silent_target_becomes_504(void **state)
 
     bool is_cut;
     client = loopback_connect(&b); /* silence in the middle of the answer */
-    loopback_say(client, "GET / HTTP/1.1\r\nHost: slow.example\r\n\r\n");
-    target = loopback_accept(&b);
-    (void)loopback_hear_head(target);
+    target = ask(&b, client, "GET / HTTP/1.1\r\nHost: slow.example\r\n\r\n");
     loopback_say(target, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nha");
     (void)loopback_hear_head(client);
     (void)loopback_hear(client, 2);
@@ -212,17 +195,10 @@ static void the_shorter_of_two_limits_is_kept(void **state)
 {
     (void)state;
     bool is_cut;
-    char body[512];
-    (void)snprintf(body, sizeof(body),
-                   "{'hosts': ['slow.example'], 'certificate': 'none', 'https': 'optional',"
-                   " 'upstream': {'targets': [{'url': 'http://127.0.0.1:%u'}],"
-                   " 'timeouts': {'response': '600s', 'idle': '5s'}}}",
-                   (unsigned)b.target_port);
-    temp_config_route(&b.store, "slow", body);
+    loopback_upstream(&b, "slow", "slow.example",
+                      ", 'timeouts': {'response': '600s', 'idle': '5s'}");
     int client = loopback_connect(&b);
-    loopback_say(client, "GET / HTTP/1.1\r\nHost: slow.example\r\n\r\n");
-    int target = loopback_accept(&b);
-    (void)loopback_hear_head(target);
+    int target = ask(&b, client, "GET / HTTP/1.1\r\nHost: slow.example\r\n\r\n");
     loopback_pass(&b, 20000); /* waiting for the answer is no silence */
     loopback_say(target, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nha");
     (void)loopback_hear_head(client);
@@ -238,18 +214,11 @@ static void a_client_silent_in_its_body_becomes_408(void **state)
 {
     (void)state;
     bool is_cut;
-    char body[512];
-    (void)snprintf(body, sizeof(body),
-                   "{'hosts': ['slow.example'], 'certificate': 'none', 'https': 'optional',"
-                   " 'upstream': {'targets': [{'url': 'http://127.0.0.1:%u'}],"
-                   " 'timeouts': {'idle': '7s'}}}",
-                   (unsigned)b.target_port);
-    temp_config_route(&b.store, "slow", body);
+    loopback_upstream(&b, "slow", "slow.example", ", 'timeouts': {'idle': '7s'}");
     int client = loopback_connect(&b);
-    loopback_say(client, "POST / HTTP/1.1\r\nHost: slow.example\r\n"
-                         "Content-Length: 10\r\n\r\nha");
-    int target = loopback_accept(&b);
-    (void)loopback_hear_head(target);
+    int target = ask(&b, client,
+                     "POST / HTTP/1.1\r\nHost: slow.example\r\n"
+                     "Content-Length: 10\r\n\r\nha");
     hear_text(target, "ha");
     loopback_pass(&b, 7000 + LOOP_TICK_MS);
     assert_has(loopback_hear_all(client, &is_cut).p, "HTTP/1.1 408 ");
@@ -278,9 +247,7 @@ static void a_draining_worker_ends_what_it_has_begun(void **state)
     int idle = loopback_connect(&b), busy = loopback_connect(&b);
     loopback_say(idle, "HEAD / HTTP/1.1\r\nHost: nobody.example\r\n\r\n");
     (void)loopback_hear_head(idle);
-    loopback_say(busy, GET);
-    int target = loopback_accept(&b);
-    (void)loopback_hear_head(target);
+    int target = ask(&b, busy, GET);
     worker_drain(b.worker);
     hear_end(idle);
     loopback_say(target, ANSWER);
@@ -298,9 +265,7 @@ static void a_drained_worker_waits_no_longer_than_it_must(void **state)
     (void)state;
     bool is_cut;
     int stuck = loopback_connect(&b);
-    loopback_say(stuck, GET);
-    int target = loopback_accept(&b);
-    (void)loopback_hear_head(target);
+    int target = ask(&b, stuck, GET);
     worker_drain(b.worker);
     /* The port is closed, so that the clock can only be moved by hand. */
     for (int i = 0; i < 10000; i++) {
@@ -326,9 +291,7 @@ static void an_answer_sent_late_does_not_hold_up_the_drain(void **state)
 {
     (void)state;
     int client = loopback_connect(&b);
-    loopback_say(client, GET);
-    int target = loopback_accept(&b);
-    (void)loopback_hear_head(target);
+    int target = ask(&b, client, GET);
     send_long_answer(target);
     loopback_pass(&b, 100);
     (void)loopback_hear_head(client);

@@ -81,9 +81,7 @@ static void a_client_may_speak_before_the_tunnel_is_there(void **state)
 {
     (void)state;
     int client = loopback_connect(&b);
-    loopback_say(client, UPGRADE "early");
-    int target = loopback_accept(&b);
-    (void)loopback_hear_head(target);
+    int target = ask(&b, client, UPGRADE "early");
     loopback_say(target, SWITCHING);
     (void)loopback_hear_head(client);
     hear_text(target, "early");
@@ -96,15 +94,11 @@ static void a_refused_upgrade_is_an_ordinary_answer(void **state)
 {
     (void)state;
     int client = loopback_connect(&b);
-    loopback_say(client, UPGRADE);
-    int target = loopback_accept(&b);
-    (void)loopback_hear_head(target);
-    loopback_say(target, ANSWER);
-    hear_ok(client);
+    int target = ask(&b, client, UPGRADE);
+    serve(target, client);
     loopback_say(client, GET);
     (void)loopback_hear_head(target);
-    loopback_say(target, ANSWER);
-    hear_ok(client);
+    serve(target, client);
     (void)close(client);
     (void)close(target);
 }
@@ -115,9 +109,7 @@ static void a_cut_tunnel_is_cut_on_both_sides(void **state)
     bool is_cut;
     struct linger at_once = {.l_onoff = 1};
     int client = loopback_connect(&b);
-    loopback_say(client, UPGRADE);
-    int target = loopback_accept(&b);
-    (void)loopback_hear_head(target);
+    int target = ask(&b, client, UPGRADE);
     loopback_say(target, SWITCHING);
     (void)loopback_hear_head(client);
     assert_int_equal(setsockopt(client, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
@@ -175,15 +167,9 @@ static void it_survives_every_edit_of_its_route(void **state)
 static void it_rests_as_long_as_its_route_allows(void **state)
 {
     (void)state;
-    char body[512];
     bool is_cut;
     int client, target;
-    (void)snprintf(body, sizeof(body),
-                   "{'hosts': ['a.example'], 'certificate': 'none', 'https': 'optional',"
-                   " 'upstream': {'targets': [{'url': 'http://127.0.0.1:%u'}],"
-                   " 'timeouts': {'response': '3s', 'idle': '7s'}}}",
-                   (unsigned)b.target_port);
-    temp_config_route(&b.store, "a", body);
+    loopback_upstream(&b, "a", "a.example", ", 'timeouts': {'response': '3s', 'idle': '7s'}");
     open_tunnel(&client, &target);
     for (int i = 0; i < 5; i++) {
         loopback_pass(&b, 6000);
@@ -208,9 +194,7 @@ static void a_client_that_has_ended_gets_none(void **state)
     (void)state;
     bool is_cut;
     int client = loopback_connect(&b);
-    loopback_say(client, UPGRADE);
-    int target = loopback_accept(&b);
-    (void)loopback_hear_head(target);
+    int target = ask(&b, client, UPGRADE);
     assert_int_equal(shutdown(client, SHUT_WR), 0);
     (void)loopback_hear_all(target, &is_cut);
     (void)loopback_hear_all(client, &is_cut);
