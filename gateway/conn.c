@@ -11,8 +11,6 @@
 #include "gateway/base/metrics.h"
 
 #include <assert.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <unistd.h>
 
 enum conn_state {
@@ -346,17 +344,6 @@ static const struct link_events link_events = {
 
 /* ---- accept ---- */
 
-/* Keep-alive probes find clients that vanished while they wait for a slow answer. */
-static void set_options(int fd)
-{
-    int on = 1, idle_s = 30, interval_s = 15, count = 4;
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof(interval_s));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
-}
-
 /* Takes over fd. */
 static struct err start(struct conn *c, int fd)
 {
@@ -370,7 +357,6 @@ static struct err start(struct conn *c, int fd)
             return e;
         }
     }
-    set_options(fd);
     TRY(link_open(&c->link, &(struct link_options){.loop = w->loop,
                                                    .scratch = &w->scratch,
                                                    .bufs = &w->bufs,

@@ -90,6 +90,9 @@ void exchange_finish_soon(struct exchange *x)
     if (x->conn != NULL)
         link_pause(conn_link(x->conn));
     loop_defer(x->worker->loop, &x->work);
+    /* The end of the connection, if it is to end, leaves with the end of the answer. */
+    if (x->conn != NULL && x->outbound == FLOW_DONE)
+        link_flush_late(conn_link(x->conn));
 }
 
 /* In the deferred phase: neither codec is on the stack. */

@@ -40,10 +40,7 @@ struct err link_open(struct link *l, const struct link_options *o)
 
 static void close_now(struct link *l)
 {
-    /* A cut has closed the descriptor already, which also took it out of epoll. */
-    if (!transport_is_open(&l->transport))
-        l->priv.watch.fd = -1;
-    loop_unwatch(l->priv.loop, &l->priv.watch);
+    loop_forget(&l->priv.watch);
     loop_undefer(&l->priv.flush_work);
     loop_undefer(&l->priv.read_work);
     transport_close(&l->transport);
@@ -74,6 +71,12 @@ void link_flush_soon(struct link *l)
 {
     if (!link_is_closed(l))
         loop_defer(l->priv.loop, &l->priv.flush_work);
+}
+
+void link_flush_late(struct link *l)
+{
+    loop_undefer(&l->priv.flush_work);
+    link_flush_soon(l);
 }
 
 void link_read_soon(struct link *l)
@@ -274,7 +277,9 @@ static void flush(struct link *l)
     bool had_bytes = !link_is_flushed(l) && !l->priv.is_output_over;
     if (had_bytes)
         l->write_count++;
-    if (had_bytes && !failed(e))
+    if (had_bytes && !failed(e) && l->priv.is_half_closing)
+        e = transport_write_last(&l->transport, buf_view(&l->out), &sent);
+    else if (had_bytes && !failed(e))
         e = transport_write(&l->transport, buf_view(&l->out), STR_NONE, &sent);
     buf_consume(&l->out, sent);
     if (buf_len(&l->out) == 0)

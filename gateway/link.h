@@ -103,6 +103,9 @@ size_t link_pass(void *link, struct str bytes);
 /* Something was put into out: it is sent at the end of this turn. */
 void link_flush_soon(struct link *l);
 
+/* The same, behind all that is to be done in this turn by now. */
+void link_flush_late(struct link *l);
+
 /* What was read already is offered to the codec again, in the next turn. */
 void link_read_soon(struct link *l);
 

@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -80,6 +81,18 @@ static void print(const union socket_address *a, char out[64])
 
 /* ---- opening ---- */
 
+/* Accepted sockets inherit these from the listening one (tcp(7)): no call per connection.
+ * Keep-alive probes find clients that vanished while they wait for a slow answer. */
+static void set_options(int fd)
+{
+    int on = 1, idle_s = 30, interval_s = 15, count = 4;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof(interval_s));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
+}
+
 static struct err listen_on(const union socket_address *a, bool is_shared, int *ret_fd)
 {
     int on = 1;
@@ -97,6 +110,7 @@ static struct err listen_on(const union socket_address *a, bool is_shared, int *
         (void)close(fd);
         return e;
     }
+    set_options(fd);
     *ret_fd = fd;
     return OK;
 }

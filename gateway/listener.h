@@ -57,7 +57,8 @@ void peer_set(struct peer *p, const unsigned char address[16], uint16_t port);
 /* The address that a client connected to. */
 void listener_read_local(int fd, struct peer *ret_local);
 
-/* The worker's thread; takes over fd. */
+/* The worker's thread; takes over fd, which sends at once (TCP_NODELAY) and whose silent peer
+ * is probed (SO_KEEPALIVE). */
 typedef void listener_accept_fn(void *arg, const struct listener_address *at, int fd,
                                 const struct peer *peer);
 

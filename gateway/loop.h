@@ -77,6 +77,12 @@ struct err loop_watch(struct loop *l, struct watch *w, int fd, uint32_t events);
 struct err loop_rewatch(struct loop *l, struct watch *w, uint32_t events);
 /* Harmless if not watched; events already fetched for it are not delivered any more. */
 void loop_unwatch(struct loop *l, struct watch *w);
+/* The same when the descriptor, which no other process has, is closed next: that tells
+ * epoll. */
+static inline void loop_forget(struct watch *w)
+{
+    w->fd = -1;
+}
 
 /* (Re)sets the timer to fire once, delay_ms from the time of this turn. */
 void loop_timer_set(struct loop *l, struct timer *t, uint64_t delay_ms);

@@ -227,23 +227,25 @@ static struct err flush(struct transport *t)
 {
     struct buf *made = &t->priv.scratch->out;
     struct buf *unsent = &t->priv.unsent;
-    struct err e = OK;
+    size_t waited = buf_len(unsent);
     size_t sent;
-    if (buf_len(unsent) > 0) {
-        e = socket_write(t, buf_view(unsent), STR_NONE, &sent);
-        buf_consume(unsent, sent);
-        if (!failed(e))
-            buf_release(unsent);
-    }
-    if (!failed(e)) {
-        e = socket_write(t, buf_view(made), STR_NONE, &sent);
-        buf_consume(made, sent);
-    }
-    if (err_is(e, ERR_AGAIN) && buf_len(made) > 0) {
-        struct err kept = buf_append(unsent, buf_view(made));
-        if (failed(kept))
-            e = fail(ERR_MEMORY, 0);
-    }
+    t->priv.is_patient = false;
+    struct err e = socket_write(t, buf_view(unsent), buf_view(made), &sent);
+    size_t sent_waited = sent < waited ? sent : waited;
+    buf_consume(unsent, sent_waited);
+    buf_consume(made, sent - sent_waited);
+    buf_release(unsent);
+    if (err_is(e, ERR_AGAIN) && failed(buf_append(unsent, buf_view(made))))
+        e = fail(ERR_MEMORY, 0);
+    buf_clear(made);
+    return e;
+}
+
+/* What OpenSSL has just made goes with the bytes that come next. */
+static struct err hold_made(struct transport *t)
+{
+    struct buf *made = &t->priv.scratch->out;
+    struct err e = buf_append(&t->priv.unsent, buf_view(made));
     buf_clear(made);
     return e;
 }
@@ -306,16 +308,29 @@ static struct err classify(struct transport *t, int result)
     }
 }
 
+/* The last message of a handshake over TLS 1.3 is one that the peer does not wait for: a
+ * client's Finished goes with its first bytes, a server's ticket with the first answer. */
+static struct err end_handshake(struct transport *t)
+{
+    if (SSL_version(t->priv.ssl) < TLS1_3_VERSION) {
+        struct err e = flush(t);
+        return err_is(e, ERR_AGAIN) ? OK : e;
+    }
+    TRY(hold_made(t));
+    t->priv.is_patient = SSL_is_server(t->priv.ssl) == 1;
+    return OK;
+}
+
 struct err transport_handshake(struct transport *t)
 {
     for (;;) {
         ERR_clear_error();
         int result = SSL_do_handshake(t->priv.ssl);
-        struct err flushed = flush(t); /* alerts go out, too */
         if (result == 1) {
-            TRY(hold_received(t));
-            return err_is(flushed, ERR_AGAIN) ? OK : flushed;
+            TRY(end_handshake(t));
+            return hold_received(t);
         }
+        struct err flushed = flush(t); /* alerts go out, too */
         struct err e = classify(t, result);
         if (!failed(e))
             return fail(ERR_IO, 0); /* a goodbye in the middle of a handshake */
@@ -372,16 +387,34 @@ static struct err seal(struct transport *t, struct str first, struct str second,
     return OK;
 }
 
+/* What waits from before goes first, unless it is little and the socket may take it now: then
+ * it goes with what follows. */
+static struct err make_way(struct transport *t)
+{
+    enum { LITTLE_BYTES = 4096 };
+    bool is_along = t->priv.may_write && buf_len(&t->priv.unsent) <= LITTLE_BYTES;
+    return is_along ? OK : flush(t);
+}
+
 static struct err tls_write(struct transport *t, struct str first, struct str second,
                             size_t *ret_len)
 {
     *ret_len = 0;
-    struct err e = flush(t);
-    while (!failed(e) && *ret_len < first.len + second.len) {
+    TRY(make_way(t));
+    do {
         TRY(seal(t, first, second, ret_len));
-        e = flush(t);
-    }
-    return e;
+        TRY(flush(t));
+    } while (*ret_len < first.len + second.len);
+    return OK;
+}
+
+static void say_goodbye(struct transport *t)
+{
+    if (!SSL_is_init_finished(t->priv.ssl) ||
+        (SSL_get_shutdown(t->priv.ssl) & SSL_SENT_SHUTDOWN) != 0)
+        return;
+    ERR_clear_error();
+    (void)SSL_shutdown(t->priv.ssl);
 }
 
 /* ---- the interface ---- */
@@ -406,16 +439,26 @@ struct err transport_write(struct transport *t, struct str first, struct str sec
     return socket_write(t, first, second, ret_len);
 }
 
+struct err transport_write_last(struct transport *t, struct str bytes, size_t *ret_len)
+{
+    if (t->priv.ssl == NULL || bytes.len > SEAL_BYTES)
+        return transport_write(t, bytes, STR_NONE, ret_len);
+    *ret_len = 0;
+    TRY(make_way(t));
+    TRY(seal(t, bytes, STR_NONE, ret_len));
+    say_goodbye(t);
+    return flush(t);
+}
+
 bool transport_is_flushed(const struct transport *t)
 {
-    return buf_len(&t->priv.unsent) == 0;
+    return buf_len(&t->priv.unsent) == 0 || t->priv.is_patient;
 }
 
 void transport_shutdown(struct transport *t)
 {
-    if (t->priv.ssl != NULL && SSL_is_init_finished(t->priv.ssl)) {
-        ERR_clear_error();
-        (void)SSL_shutdown(t->priv.ssl);
+    if (t->priv.ssl != NULL) {
+        say_goodbye(t);
         (void)flush(t);
     }
     (void)shutdown(t->priv.fd, SHUT_WR);
@@ -436,9 +479,8 @@ void transport_close(struct transport *t)
 {
     if (t->priv.fd < 0)
         return;
-    if (t->priv.ssl != NULL && SSL_is_init_finished(t->priv.ssl) && transport_is_flushed(t)) {
-        ERR_clear_error();
-        (void)SSL_shutdown(t->priv.ssl);
+    if (t->priv.ssl != NULL && transport_is_flushed(t)) {
+        say_goodbye(t);
         (void)flush(t);
     }
     free_all(t);

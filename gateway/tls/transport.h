@@ -45,6 +45,7 @@ struct transport {
         bool is_read_closed; /* the peer has sent its FIN */
         bool has_eof;        /* FIN seen by the BIO */
         bool is_ahead;       /* OpenSSL holds more: bytes, the end, or an error */
+        bool is_patient;     /* unsent is a session ticket that waits for company */
     } priv;
 };
 
@@ -70,7 +71,8 @@ void transport_on_ready(struct transport *t, uint32_t events);
 /* True if transport_read may give something without a new event. */
 bool transport_may_read(const struct transport *t);
 
-/* ERR_AGAIN until done; OK once. */
+/* ERR_AGAIN until done; OK once.  The peer may still wait for our last message, which goes with
+ * the next transport_write, be it an empty one. */
 struct err transport_handshake(struct transport *t);
 
 /* Up to len bytes.  *ret_len 0 with OK: the peer ended properly (FIN; with TLS: close_notify).
@@ -82,7 +84,12 @@ struct err transport_read(struct transport *t, char *p, size_t len, size_t *ret_
 struct err transport_write(struct transport *t, struct str first, struct str second,
                            size_t *ret_len);
 
-/* True when nothing waits inside (all that transport_write took is with the kernel). */
+/* Like transport_write, and behind the last byte, in the same write if it fits, TLS's goodbye:
+ * nothing is written after bytes but transport_shutdown. */
+struct err transport_write_last(struct transport *t, struct str bytes, size_t *ret_len);
+
+/* True when nothing waits inside (all that transport_write took is with the kernel), but for
+ * a session ticket, which may go with the next bytes. */
 bool transport_is_flushed(const struct transport *t);
 
 /* After everything is flushed: our direction ends (close_notify, FIN). */

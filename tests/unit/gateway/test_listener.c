@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -230,6 +231,31 @@ static void a_client_comes_with_its_address(void **state)
     }
 }
 
+static int option_of(int fd, int level, int option)
+{
+    int value = -1;
+    socklen_t len = sizeof(value);
+    assert_int_equal(getsockopt(fd, level, option, &value, &len), 0);
+    return value;
+}
+
+static void accepted_sockets_have_their_options(void **state)
+{
+    (void)state;
+    for (int family = 4; family <= 6; family += 2) {
+        start(family == 4 ? "127.0.0.1:0" : "[::1]:0");
+        (void)connect_client();
+        run_until(1);
+        int fd = accepted[0].fd;
+        assert_int_equal(option_of(fd, IPPROTO_TCP, TCP_NODELAY), 1);
+        assert_int_equal(option_of(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+        assert_int_equal(option_of(fd, IPPROTO_TCP, TCP_KEEPIDLE), 30);
+        assert_int_equal(option_of(fd, IPPROTO_TCP, TCP_KEEPINTVL), 15);
+        assert_int_equal(option_of(fd, IPPROTO_TCP, TCP_KEEPCNT), 4);
+        finish();
+    }
+}
+
 /* More than one batch: the rest comes in later turns, without a new event. */
 static void many_clients_are_all_accepted(void **state)
 {
@@ -340,6 +366,7 @@ int main(void)
         cmocka_unit_test(a_port_in_use_is_told_by_name),
         cmocka_unit_test(the_admin_port_is_opened_alone),
         cmocka_unit_test(a_client_comes_with_its_address),
+        cmocka_unit_test(accepted_sockets_have_their_options),
         cmocka_unit_test(many_clients_are_all_accepted),
         cmocka_unit_test(without_descriptors_clients_wait),
         cmocka_unit_test(a_listener_may_stop_with_a_client_at_the_door),

@@ -89,12 +89,15 @@ static bool notice(struct end *e, int wait_ms)
 
 static void shake_hands(void)
 {
+    size_t len;
     struct err c = fail(ERR_AGAIN, 0), s = fail(ERR_AGAIN, 0);
     for (int i = 0; i < 1000 && (failed(c) || failed(s)); i++) {
         (void)notice(&client, 0);
         (void)notice(&server, 0);
         if (failed(c))
             c = transport_handshake(&client.t);
+        if (!failed(c)) /* what the server still waits for */
+            assert_ok(transport_write(&client.t, STR_NONE, STR_NONE, &len));
         if (failed(s))
             s = transport_handshake(&server.t);
         assert_true(!failed(c) || err_is(c, ERR_AGAIN));
@@ -448,6 +451,46 @@ static void handshakes_fit_through_little_room(void **state)
     close_pair();
 }
 
+/* Bytes that the socket of `e` holds, unread. */
+static size_t waiting_bytes(struct end *e)
+{
+    static char bytes[4096];
+    ssize_t n = recv(transport_fd(&e->t), bytes, sizeof(bytes), MSG_PEEK | MSG_DONTWAIT);
+    return n < 0 ? 0 : (size_t)n;
+}
+
+static void the_ticket_goes_with_the_first_answer(void **state)
+{
+    (void)state;
+    open_pair(AF_UNIX, true);
+    shake_hands();
+    assert_int_equal(waiting_bytes(&client), 0);
+    assert_true(transport_is_flushed(&server.t));
+    write_all(&server, STR("answer"));
+    assert_true(waiting_bytes(&client) > 100);
+    assert_str(read_some(&client), "answer");
+    close_pair();
+}
+
+static void the_last_bytes_and_the_goodbye_leave_together(void **state)
+{
+    (void)state;
+    size_t len;
+    for (int is_tls = 0; is_tls < 2; is_tls++) {
+        open_pair(AF_UNIX, is_tls != 0);
+        if (is_tls != 0)
+            shake_hands();
+        assert_ok(transport_write_last(&server.t, STR("bye"), &len));
+        assert_int_equal(len, 3);
+        assert_str(read_some(&client), "bye");
+        if (is_tls != 0)
+            assert_str(read_some(&client), ""); /* before the FIN */
+        transport_shutdown(&server.t);
+        assert_str(read_some(&client), "");
+        close_pair();
+    }
+}
+
 static void without_memory_there_is_no_scratch(void **state)
 {
     (void)state;
@@ -480,6 +523,8 @@ int main(void)
         cmocka_unit_test(a_forged_record_is_refused_and_the_peer_told),
         cmocka_unit_test(handshakes_fit_through_little_room),
         cmocka_unit_test(without_memory_there_is_no_scratch),
+        cmocka_unit_test(the_ticket_goes_with_the_first_answer),
+        cmocka_unit_test(the_last_bytes_and_the_goodbye_leave_together),
     };
     return cmocka_run_group_tests(tests, set_up_all, tear_down_all);
 }
