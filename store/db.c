@@ -9,8 +9,6 @@
 enum {
     DB_BUSY_MS = 5000,
     STATEMENTS_MAX = 64,
-    CHECKPOINT_PAGES = 1000,
-    TRUNCATE_PAGES = 4096, /* a log of 16 MiB, as journal_size_limit has it */
 };
 
 struct statement {
@@ -61,16 +59,28 @@ static int on_commit(void *arg, sqlite3 *handle, const char *name, int log_pages
     return SQLITE_OK;
 }
 
-void db_checkpoint(struct db *db)
+int db_log_pages(const struct db *db)
 {
-    if (db->log_pages < CHECKPOINT_PAGES)
-        return;
-    /* After an import the log is shortened here and now: otherwise the next commit would do it,
-     * and one small edit take tens of milliseconds. */
-    int mode =
-        db->log_pages < TRUNCATE_PAGES ? SQLITE_CHECKPOINT_PASSIVE : SQLITE_CHECKPOINT_TRUNCATE;
-    (void)sqlite3_wal_checkpoint_v2(db->handle, NULL, mode, NULL, NULL);
-    db->log_pages = 0;
+    return db->log_pages;
+}
+
+struct err db_checkpoint(struct db *db, int *ret_left)
+{
+    int64_t ignored;
+    int pages = 0, copied = 0;
+    /* A connection that has never read does not know yet that there is a log. */
+    TRY(db_get_int(db, "PRAGMA schema_version", &ignored));
+    TRY(check(db, sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages,
+                                            &copied)));
+    *ret_left = pages - copied;
+    return OK;
+}
+
+void db_truncate_log(struct db *db)
+{
+    if (sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) ==
+        SQLITE_OK)
+        db->log_pages = 0;
 }
 
 /* The schema is ours alone, and still: SQL in a tampered file shall do nothing (SQLite,

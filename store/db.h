@@ -42,9 +42,17 @@ struct db_value {
 #define DB_BYTES(v) ((struct db_value){.type = DB_BLOB, .bytes = (v)})
 #define DB_NONE     ((struct db_value){.type = DB_NULL})
 
-/* Moves the log into the database file if it has grown long.  Not part of a commit, which would
- * have to wait for it; failing is harmless, the log just grows on. */
-void db_checkpoint(struct db *db);
+/* The log that commits write: how many pages it has since the last one of this connection. */
+int db_log_pages(const struct db *db);
+
+/* Copies the log into the database file, beside a writer.  *ret_left: how many pages of it
+ * could not be copied yet, since somebody wrote or reads them.  If none, the next commit begins
+ * the log anew. */
+struct err db_checkpoint(struct db *db, int *ret_left);
+
+/* The same, and gives the log's room back; waits for readers.  For whoever has written very
+ * much: the next commit would have to do it.  Failing is harmless, the log just grows on. */
+void db_truncate_log(struct db *db);
 
 /* Several statements without values, such as a migration. */
 struct err db_script(struct db *db, const char *sql);

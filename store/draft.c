@@ -259,6 +259,18 @@ static const struct route *if_enabled(const struct route *r)
     return r != NULL && r->is_enabled ? r : NULL;
 }
 
+/* The same names are wanted by as many as before: nothing changes, not even the map. */
+static struct err count_users(struct snapshot *d, const struct route *old,
+                              const struct route *r)
+{
+    struct str before = old == NULL ? STR_NONE : old->managed_names;
+    struct str after = r == NULL ? STR_NONE : r->managed_names;
+    if (str_eq(before, after))
+        return OK;
+    TRY(draft_count_user(d, after, 1));
+    return draft_count_user(d, before, -1);
+}
+
 static struct err index_route(struct snapshot *d, const struct route *old,
                               const struct route *r)
 {
@@ -270,10 +282,7 @@ static struct err index_route(struct snapshot *d, const struct route *old,
         if (!has_host(r, old->hosts.items[i]))
             TRY(claim_host(d, old->hosts.items[i], old, NULL));
     }
-    if (r != NULL)
-        TRY(draft_count_user(d, r->managed_names, 1));
-    if (old != NULL)
-        TRY(draft_count_user(d, old->managed_names, -1));
+    TRY(count_users(d, old, r));
     if (r != NULL && upstream_is_checked(&r->upstream))
         return pmap_put(&d->checked, r->object.id, r);
     return old == NULL ? OK : pmap_remove(&d->checked, old->object.id);

@@ -177,7 +177,8 @@ const struct snapshot *subscription_take(struct subscription *s)
 void subscription_acknowledge(struct subscription *s, const struct snapshot *taken)
 {
     atomic_store(&s->acknowledged, snapshot_generation(taken));
-    wake(s->taken_fd);
+    if (s->is_awaited)
+        wake(s->taken_fd);
 }
 
 /* ---- publication ---- */

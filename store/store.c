@@ -3,6 +3,7 @@
  *                                      \-> store_rollback                       */
 #include "store/store.h"
 
+#include "store/checkpointer.h"
 #include "store/data_dir.h"
 #include "store/migrate.h"
 #include "store/tx.h"
@@ -68,7 +69,8 @@ static struct err open_db(struct store *s, const char *data_dir)
     TRY(db_open(path, &s->db));
     TRY(db_prepare_file(s->db));
     TRY(migrate_run(s->db));
-    return db_adopt(s->db);
+    TRY(db_adopt(s->db));
+    return checkpointer_new(s, path, &s->checkpointer);
 }
 
 /* Without master.key a new one is made, unless something is sealed; with another one than
@@ -166,6 +168,7 @@ void store_close(struct store *s)
 {
     if (s == NULL)
         return;
+    checkpointer_free(s->checkpointer);
     publisher_free(s->publisher);
     db_close(s->db);
     secret_fini(&s->sticky_key);
@@ -263,6 +266,17 @@ static void publish(struct tx *tx)
                  KV_U64("ms", PUBLISH_WAIT_MS));
 }
 
+/* A change that wrote very much puts it away itself; what many small ones wrote waits for no
+ * one. */
+static void tidy_log(struct store *s)
+{
+    int pages = db_log_pages(s->db);
+    if (pages >= DB_LOG_MAX_PAGES)
+        db_truncate_log(s->db);
+    else if (pages >= DB_LOG_PAGES)
+        checkpointer_wake(s->checkpointer);
+}
+
 struct err store_commit(struct tx **tx_at)
 {
     struct tx *tx = TAKE(*tx_at);
@@ -275,7 +289,7 @@ struct err store_commit(struct tx **tx_at)
     }
     if (tx->is_changed)
         publish(tx);
-    db_checkpoint(tx->store->db);
+    tidy_log(tx->store);
     end(tx);
     return OK;
 }

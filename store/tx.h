@@ -15,9 +15,12 @@
 
 #include <pthread.h>
 
+struct checkpointer;
+
 struct store {
     int dir_fd; /* carries the lock */
     struct db *db;
+    struct checkpointer *checkpointer;
     struct seal *seal;
     struct secret sticky_key; /* what sticky cookies are signed with */
     struct publisher *publisher;

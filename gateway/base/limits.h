@@ -28,13 +28,15 @@
 #define HEADER_OPS_MAX         64  /* header set/add/remove entries per route and direction */
 #define TEMPLATE_VARIABLES_MAX 16  /* in one header value: each may be a whole URI */
 #define RESPOND_BODY_MAX_BYTES                                                                 \
-    (64 * KIB)                      /* of a fixed answer; larger ones belong to a target */
-#define PINS_MAX        8           /* current and next keys of a target, with room */
-#define ID_MAX_BYTES    64          /* slugs appear in paths, tables and metrics */
-#define PEM_MAX_BYTES   (256 * KIB) /* a chain of 20 RSA-4096 certificates is 60 KiB */
-#define CHAIN_MAX       20          /* certificates in one chain */
-#define CHALLENGES_MAX  10000       /* open ACME challenges at once */
-#define PUBLISH_WAIT_MS 5000        /* a write waits so long for the slowest worker */
+    (64 * KIB)                       /* of a fixed answer; larger ones belong to a target */
+#define PINS_MAX         8           /* current and next keys of a target, with room */
+#define ID_MAX_BYTES     64          /* slugs appear in paths, tables and metrics */
+#define PEM_MAX_BYTES    (256 * KIB) /* a chain of 20 RSA-4096 certificates is 60 KiB */
+#define CHAIN_MAX        20          /* certificates in one chain */
+#define DB_LOG_PAGES     200         /* in the write-ahead log, then a thread copies them */
+#define DB_LOG_MAX_PAGES 4096        /* ... and then the change that wrote so many: 16 MiB */
+#define CHALLENGES_MAX   10000       /* open ACME challenges at once */
+#define PUBLISH_WAIT_MS  5000        /* a write waits so long for the slowest worker */
 
 /* gateway: client side */
 #define CONNS_PER_WORKER_MAX     100000 /* beyond it new ones are closed at once */

@@ -158,25 +158,74 @@ static void a_full_disk_has_its_own_error(void **state)
     assert_false(failed(db_script(db, "INSERT INTO big VALUES (zeroblob(10))")));
 }
 
-/* Commits do not move the log: that is done when nobody waits. */
-static void the_log_is_moved_on_request(void **state)
+/* Ten rows of 200,000 bytes, a commit each. */
+static void write_much(struct db *db)
+{
+    for (int i = 0; i < 10; i++)
+        assert_false(failed(db_run(db, "INSERT INTO log VALUES (zeroblob(200000))")));
+}
+
+static off_t log_bytes(void)
+{
+    char log_path[128];
+    struct stat st;
+    (void)snprintf(log_path, sizeof(log_path), "%s-wal", path);
+    assert_int_equal(stat(log_path, &st), 0);
+    return st.st_size;
+}
+
+/* Commits do not move the log; another connection may, beside the one that writes. */
+static void the_log_begins_anew_when_it_was_copied(void **state)
+{
+    (void)state;
+    AUTO(db_close) struct db *writer = must_open();
+    AUTO(db_close) struct db *copier = NULL;
+    int left;
+    assert_false(failed(db_open(path, &copier)));
+    assert_false(failed(db_script(writer, "CREATE TABLE log (b BLOB)")));
+    for (int round = 0; round < 10; round++) {
+        write_much(writer);
+        assert_true(db_log_pages(writer) >= 10 * 200000 / 4096);
+        assert_true(db_log_pages(writer) < 2 * 10 * 200000 / 4096);
+        assert_false(failed(db_checkpoint(copier, &left)));
+        assert_int_equal(left, 0);
+    }
+    assert_true(log_bytes() < 10 * 1000 * 1000);
+    int64_t count;
+    assert_false(failed(db_get_int(writer, "SELECT count(*) FROM log", &count)));
+    assert_int_equal(count, 100);
+}
+
+static void what_is_being_read_is_left_in_the_log(void **state)
+{
+    (void)state;
+    AUTO(db_close) struct db *writer = must_open();
+    AUTO(db_close) struct db *reader = NULL;
+    AUTO(db_end) struct db_query *q = NULL;
+    bool has_row;
+    int left;
+    assert_false(failed(db_script(writer, "CREATE TABLE log (b BLOB)")));
+    assert_false(failed(db_open(path, &reader)));
+    write_much(writer);
+    assert_false(failed(db_query(reader, &q, "SELECT count(*) FROM log")));
+    assert_false(failed(db_next(q, &has_row)));
+    write_much(writer);
+    assert_false(failed(db_checkpoint(writer, &left)));
+    assert_true(left > 0);
+    db_end(TAKE(q));
+    assert_false(failed(db_checkpoint(writer, &left)));
+    assert_int_equal(left, 0);
+}
+
+static void truncating_gives_the_room_back(void **state)
 {
     (void)state;
     AUTO(db_close) struct db *db = must_open();
-    char log_path[128];
-    (void)snprintf(log_path, sizeof(log_path), "%s-wal", path);
     assert_false(failed(db_script(db, "CREATE TABLE log (b BLOB)")));
-    for (int round = 0; round < 10; round++) {
-        for (int i = 0; i < 10; i++)
-            assert_false(failed(db_run(db, "INSERT INTO log VALUES (zeroblob(200000))")));
-        db_checkpoint(db);
-    }
-    struct stat st;
-    assert_int_equal(stat(log_path, &st), 0);
-    assert_true(st.st_size < 10 * 1000 * 1000);
-    int64_t count;
-    assert_false(failed(db_get_int(db, "SELECT count(*) FROM log", &count)));
-    assert_int_equal(count, 100);
+    write_much(db);
+    db_truncate_log(db);
+    assert_int_equal(log_bytes(), 0);
+    assert_int_equal(db_log_pages(db), 0);
 }
 
 int main(void)
@@ -192,7 +241,11 @@ int main(void)
                                         tear_down),
         cmocka_unit_test(a_missing_file_is_not_made),
         cmocka_unit_test_setup_teardown(a_full_disk_has_its_own_error, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(the_log_is_moved_on_request, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_log_begins_anew_when_it_was_copied, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(what_is_being_read_is_left_in_the_log, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(truncating_gives_the_room_back, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
