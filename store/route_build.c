@@ -16,7 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ROUTE_ARENA_BYTES = 1024, ROUTE_ARENA_MAX_BYTES = 16 * 1024 * 1024 };
+/* A route with one target fits into the first block. */
+enum { ROUTE_ARENA_BYTES = 1280, ROUTE_ARENA_MAX_BYTES = 16 * 1024 * 1024 };
 
 struct builder {
     const struct route_origin *origin;

@@ -1,4 +1,5 @@
 /* store_routes.c - routes: build, check against the others, save. */
+#include "store/host_name.h"
 #include "store/ids.h"
 #include "store/model_check.h"
 #include "store/model_parts.h"
@@ -63,30 +64,35 @@ static struct err name_route(struct tx *tx, struct str id, const struct pmap *ta
 
 /* ---- building ---- */
 
-static void check_certificate(struct tx *tx, const struct route *r, struct json_path *path,
-                              struct invalid *inv)
+/* A text that can be an id, and names no certificate. */
+static bool is_unknown_cert(const struct tx *tx, const json_t *value)
 {
-    if (str_eq(r->certificate, STR("auto")) || str_eq(r->certificate, STR("none")) ||
-        snapshot_cert_find(tx->draft, r->certificate) != NULL)
-        return;
-    size_t mark = json_path_push(path, STR("certificate"));
-    invalid_add(inv, json_path_view(path),
-                "there is no certificate \"%.*s\"; use \"auto\", \"none\" or the id of one",
-                STR_ARG(r->certificate));
-    json_path_pop(path, mark);
+    struct str id = json_str(value);
+    return json_is_string(value) && model_check_id(NULL, &id) == NULL &&
+           snapshot_cert_find(tx->draft, id) == NULL;
 }
 
-static void check_client_certificate(struct tx *tx, const struct route *r,
-                                     struct json_path *path, struct invalid *inv)
+/* By the body, so that this is told together with whatever else is wrong with it. */
+static void check_certificates(struct tx *tx, const json_t *body, struct json_path *path,
+                               struct invalid *inv)
 {
-    struct str id = r->upstream.tls.certificate;
-    if (str_is_empty(id) || snapshot_cert_find(tx->draft, id) != NULL)
-        return;
-    size_t mark = json_path_push(path, STR("upstream"));
+    const json_t *own = json_object_get(body, "certificate");
+    const json_t *tls = json_object_get(json_object_get(body, "upstream"), "tls");
+    const json_t *client = json_object_get(tls, "certificate");
+    size_t mark = json_path_push(path, STR("certificate"));
+    if (is_unknown_cert(tx, own) && !str_eq(json_str(own), STR("auto")) &&
+        !str_eq(json_str(own), STR("none")))
+        invalid_add(inv, json_path_view(path),
+                    "there is no certificate \"%.*s\"; use \"auto\", \"none\" or the id of one",
+                    STR_ARG(json_str(own)));
+    json_path_pop(path, mark);
+    (void)json_path_push(path, STR("upstream"));
     (void)json_path_push(path, STR("tls"));
     (void)json_path_push(path, STR("certificate"));
-    invalid_add(inv, json_path_view(path), "there is no certificate \"%.*s\"; import it first",
-                STR_ARG(id));
+    if (is_unknown_cert(tx, client))
+        invalid_add(inv, json_path_view(path),
+                    "there is no certificate \"%.*s\"; import it first",
+                    STR_ARG(json_str(client)));
     json_path_pop(path, mark);
 }
 
@@ -101,9 +107,8 @@ struct err store_routes_build(struct tx *tx, struct json_path *path, struct str 
                                   .sticky_key = secret_bytes(&tx->store->sticky_key)};
     if (!str_is_empty(id))
         origin.previous = snapshot_route_find(tx->draft, id);
+    check_certificates(tx, body, path, inv);
     TRY(route_build(&origin, body, path, inv, &r));
-    check_certificate(tx, r, path, inv);
-    check_client_certificate(tx, r, path, inv);
     if (inv->count > before)
         return fail(ERR_INVALID, 0);
     TRY(name_route(tx, id, taken, r));
@@ -120,19 +125,64 @@ bool store_routes_is_same(const struct route *a, const struct route *b)
 
 /* ---- saving ---- */
 
+/* A host of a route, by its place among the hosts, that another route claims. */
+struct conflict {
+    const struct route *other;
+    struct str host;
+    size_t index;
+};
+
+static void say_conflict(const struct conflict *c, struct json_path *path, struct invalid *inv)
+{
+    size_t mark = json_path_push(path, STR("hosts"));
+    (void)json_path_push_index(path, c->index);
+    invalid_add(inv, json_path_view(path), "route \"%.*s\" already claims %.*s with path %.*s",
+                STR_ARG(c->other->object.id), STR_ARG(c->host), STR_ARG(c->other->path));
+    json_path_pop(path, mark);
+}
+
 static struct err refuse_conflict(struct tx *tx, const struct route *r, struct json_path *path,
                                   struct invalid *inv)
 {
-    size_t host;
-    const struct route *other = r->is_enabled ? draft_find_conflict(tx->draft, r, &host) : NULL;
-    if (other == NULL)
+    struct conflict c;
+    c.other = r->is_enabled ? draft_find_conflict(tx->draft, r, &c.index) : NULL;
+    if (c.other == NULL)
         return OK;
-    size_t mark = json_path_push(path, STR("hosts"));
-    (void)json_path_push_index(path, host);
-    invalid_add(inv, json_path_view(path), "route \"%.*s\" already claims %.*s with path %.*s",
-                STR_ARG(other->object.id), STR_ARG(r->hosts.items[host]), STR_ARG(r->path));
-    json_path_pop(path, mark);
+    c.host = r->hosts.items[c.index];
+    say_conflict(&c, path, inv);
     return fail(ERR_CONFLICT, 0);
+}
+
+/* What a refused body claims, as far as it can be read: conflicts are told together with its
+ * other faults. */
+static struct err note_conflicts(struct tx *tx, struct str id, const json_t *body,
+                                 struct json_path *path, struct invalid *inv)
+{
+    AUTO(arena_free) struct arena *a = arena_new(KIB, MIB);
+    const json_t *prefix = json_object_get(body, "path");
+    const json_t *hosts = json_object_get(body, "hosts");
+    struct str host;
+    struct route claim = {.hosts = {.items = &host, .count = 1}};
+    if (a == NULL)
+        return fail(ERR_MEMORY, 0);
+    claim.object.id = str_is_empty(id) ? json_str(json_object_get(body, "id")) : id;
+    claim.path = prefix == NULL ? STR("/") : json_str(prefix);
+    if (json_is_false(json_object_get(body, "enabled")) ||
+        model_check_path(a, &claim.path) != NULL)
+        return OK;
+    size_t count = json_array_size(hosts);
+    for (size_t i = 0; i < count && i < HOSTS_PER_ROUTE_MAX; i++) {
+        size_t ignored;
+        host = json_str(json_array_get(hosts, i));
+        if (str_is_empty(host) || host_name_check_host(a, &host) != NULL)
+            continue;
+        struct conflict c = {.other = draft_find_conflict(tx->draft, &claim, &ignored),
+                             .host = host,
+                             .index = i};
+        if (c.other != NULL)
+            say_conflict(&c, path, inv);
+    }
+    return OK;
 }
 
 static struct err write_row(struct tx *tx, const struct route *r)
@@ -175,7 +225,10 @@ static struct err put_route(struct tx *tx, struct str id, const json_t *body,
 {
     struct json_path path = {.len = 0};
     AUTO(model_drop_route) struct route *r = NULL;
-    TRY(store_routes_build(tx, &path, id, body, &tx->draft->routes, inv, &r));
+    struct err e = store_routes_build(tx, &path, id, body, &tx->draft->routes, inv, &r);
+    if (err_is(e, ERR_INVALID))
+        TRY(note_conflicts(tx, id, body, &path, inv));
+    TRY(e);
     const struct route *old = snapshot_route_find(tx->draft, r->object.id);
     if (old != NULL && store_routes_is_same(old, r)) {
         *ret_route = old;

@@ -80,6 +80,7 @@
 #define RETRIES_DEFAULT      2      /* further targets tried after a connect failure */
 #define RETRIES_MAX          10
 #define TLS_SESSIONS_MAX     1024 /* targets per worker whose TLS session is kept: KiB each */
+#define TLS_SWEEP_MAX        16   /* of them looked at per new snapshot: traffic waits for it */
 #define TLS_SESSION_MAX_MS   3600000 /* ... before the target's certificate is verified anew */
 #define DIAL_NEXT_MS         250     /* then the next address is tried as well (RFC 8305 5) */
 #define PROBE_FIRST_MS       1000    /* the first check of a target comes within it */

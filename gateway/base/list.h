@@ -81,6 +81,12 @@ static inline struct list_node *list_after(const struct list *l, const struct li
     return n->next == &l->head ? NULL : n->next;
 }
 
+/* The node before n, or NULL at the beginning. */
+static inline struct list_node *list_before(const struct list *l, const struct list_node *n)
+{
+    return n->prev == &l->head ? NULL : n->prev;
+}
+
 /* Removes and returns the first node, or NULL. */
 static inline struct list_node *list_pop_front(struct list *l)
 {

@@ -72,6 +72,11 @@ void mem_fault_arm(unsigned nth)
     atomic_store(&fault_countdown, nth);
 }
 
+unsigned mem_fault_left(void)
+{
+    return atomic_load(&fault_countdown);
+}
+
 bool mem_fault_fired(void)
 {
     return atomic_load(&fault_fired);

@@ -31,6 +31,9 @@ void mem_unpoison(void *p, size_t len);
 /* For tests: the nth allocation from now on fails, once; 0 disarms. */
 void mem_fault_arm(unsigned nth);
 
+/* For tests: how many allocations the armed fault is still away. */
+unsigned mem_fault_left(void);
+
 /* For tests: true if the armed fault has happened. */
 bool mem_fault_fired(void);
 

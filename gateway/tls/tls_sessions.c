@@ -154,13 +154,15 @@ static bool is_current(const struct entry *e, const struct snapshot *newest)
     return r != NULL && r->object.revision == e->route->object.revision;
 }
 
+/* What nobody uses any more ends up last, and a changed route's session is dropped when it is
+ * asked for: a few at a time are enough, and no edit makes traffic wait for all of them. */
 void tls_sessions_sweep(struct tls_sessions *s, const struct snapshot *newest)
 {
-    struct list_node *n = list_first(&s->entries);
-    while (n != NULL) {
-        struct list_node *next = list_after(&s->entries, n);
+    struct list_node *n = list_last(&s->entries);
+    for (size_t i = 0; n != NULL && i < TLS_SWEEP_MAX; i++) {
+        struct list_node *before = list_before(&s->entries, n);
         if (!is_current(entry_at(n), newest))
             drop(s, entry_at(n));
-        n = next;
+        n = before;
     }
 }

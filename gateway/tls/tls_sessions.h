@@ -31,5 +31,5 @@ void tls_sessions_keep(struct tls_sessions *s, const struct route *route,
 /* The handshake failed: the next one offers nothing. */
 void tls_sessions_drop(struct tls_sessions *s, const struct target *target);
 
-/* Forgets what edits have made useless. */
+/* Forgets what edits have made useless, among the TLS_SWEEP_MAX used longest ago. */
 void tls_sessions_sweep(struct tls_sessions *s, const struct snapshot *newest);

@@ -64,6 +64,49 @@ static void ids_are_chosen_or_refused(void **state)
     }
 }
 
+/* Faults that others cause are told together with those of the fields. */
+static void all_faults_come_at_once(void **state)
+{
+    struct temp_store *t = *state;
+    static const struct {
+        const char *field;
+        const char *words;
+    } want[] = {
+        {"/hosts/0", ""},
+        {"/hosts/1", "route \"a\" already claims a.org with path /"},
+        {"/certificate", "no certificate \"nix\""},
+        {"/max_body", "size"},
+        {"/upstream/tls/certificate", "no certificate \"nox\""},
+    };
+    struct invalid inv;
+    temp_store_add_route(t, "a", "a.org", "none");
+    invalid_init(&inv);
+    assert_true(err_is(temp_store_put_route(
+                           t, "b",
+                           "{'hosts': ['b b', 'A.org'], 'certificate': 'nix', 'max_body': 'x',"
+                           " 'upstream': {'targets': [{'url': 'http://a'}],"
+                           " 'tls': {'certificate': 'nox'}}}",
+                           &inv),
+                       ERR_INVALID));
+    for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+        if (!temp_says(&inv, want[i].field, want[i].words))
+            fail_msg("%s is not told", want[i].field);
+    }
+    assert_int_equal(inv.count, ARRAY_LEN(want));
+    invalid_fini(&inv);
+    /* A route is not in its own way, and a disabled one in nobody's. */
+    static const char *const bodies[] = {"{'hosts': ['a.org'], 'max_body': 'x', " UP "}",
+                                         "{'hosts': ['a.org'], 'max_body': 'x', "
+                                         "'enabled': false, " UP "}"};
+    for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
+        invalid_init(&inv);
+        assert_true(
+            err_is(temp_store_put_route(t, i == 0 ? "a" : "b", bodies[i], &inv), ERR_INVALID));
+        assert_int_equal(inv.count, 1);
+        invalid_fini(&inv);
+    }
+}
+
 static void a_second_claim_is_a_conflict_that_names_the_first(void **state)
 {
     struct temp_store *t = *state;
@@ -230,6 +273,7 @@ int main(void)
     /* clang-format off */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(ids_are_chosen_or_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(all_faults_come_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_second_claim_is_a_conflict_that_names_the_first,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(saying_the_same_again_changes_nothing, set_up,

@@ -42,6 +42,8 @@ static void nodes_go_in_at_both_ends(void **state)
     list_push_back(&l, &items[2].node);
     assert_string_equal(names(&l), "abc");
     assert_ptr_equal(list_last(&l), &items[2].node);
+    assert_ptr_equal(list_before(&l, &items[2].node), &items[1].node);
+    assert_null(list_before(&l, &items[0].node));
     assert_ptr_equal(list_pop_front(&l), &items[0].node);
     assert_string_equal(names(&l), "bc");
 }
