@@ -5,7 +5,8 @@
  *          depends on time.  Time itself stands still until loopback_pass moves it.
  * Thread:  the test's.
  * Owns:    the store, the worker and the listening sockets; connected ones are the caller's.
- * Fails:   assertions; a peer that stays silent for LOOPBACK_PATIENCE_S fails the test. */
+ * Fails:   assertions, which end the whole program, with their message; a peer that stays
+ *          silent for LOOPBACK_PATIENCE_S fails the test. */
 #pragma once
 
 #include "gateway/access_log.h"
