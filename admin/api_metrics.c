@@ -235,6 +235,7 @@ enum target_family {
     FAMILY_UP,
     FAMILY_REQUESTS,
     FAMILY_FAILURES,
+    FAMILY_PROBE_FAILURES,
     FAMILY_RETRIES,
     FAMILY_EJECTIONS,
     FAMILY_ACTIVE,
@@ -253,6 +254,8 @@ static const struct {
                          "Requests that the target began to answer"},
     [FAMILY_FAILURES] = {"gatehouse_target_failures_total", "counter",
                          "Requests and connections that the target failed"},
+    [FAMILY_PROBE_FAILURES] = {"gatehouse_target_probe_failures_total", "counter",
+                               "Health checks of the target that failed"},
     [FAMILY_RETRIES] = {"gatehouse_target_retries_total", "counter",
                         "Attempts with the target that followed a failed one"},
     [FAMILY_EJECTIONS] = {"gatehouse_target_ejections_total", "counter",
@@ -272,6 +275,8 @@ static int64_t value_of(enum target_family f, const struct target_report *r)
         return (int64_t)r->requests;
     case FAMILY_FAILURES:
         return (int64_t)r->failures;
+    case FAMILY_PROBE_FAILURES:
+        return (int64_t)r->probe_failures;
     case FAMILY_RETRIES:
         return (int64_t)r->retries;
     case FAMILY_EJECTIONS:

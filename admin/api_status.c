@@ -32,15 +32,16 @@ static json_t *describe_target(struct arena *a, const struct upstream *u,
     struct target_report r = target_report_read(u, t);
     if (!t->is_draining)
         add_reason(reasons, target_report_reason(a, &r, t->url));
-    return json_pack("{s:s%, s:s, s:b, s:b, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:i, s:i, s:o, "
-                     "s:o}",
+    return json_pack("{s:s%, s:s, s:b, s:b, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:i, s:i, "
+                     "s:o, s:o}",
                      "url", t->url.p, t->url.len, "state", target_report_state_name(r.state),
                      "backup", (int)t->is_backup, "drain", (int)t->is_draining, "ejected_until",
                      time_or_null(r.ejected_until), "slow_start_until",
                      time_or_null(r.slow_start_until), "stale_since", time_or_null(r.stale_at),
                      "requests", (json_int_t)r.requests, "failures", (json_int_t)r.failures,
-                     "retries", (json_int_t)r.retries, "ejections", (json_int_t)r.ejections,
-                     "active", (int)r.active, "connections", (int)r.connections, "last_ok_at",
+                     "probe_failures", (json_int_t)r.probe_failures, "retries",
+                     (json_int_t)r.retries, "ejections", (json_int_t)r.ejections, "active",
+                     (int)r.active, "connections", (int)r.connections, "last_ok_at",
                      time_or_null(r.ok_at), "last_error", target_report_error_to_json(a, &r));
 }
 

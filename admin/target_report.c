@@ -22,8 +22,7 @@ static enum target_state judge(const struct upstream *u, const struct target_liv
         return now_ms < until || is_checked ? TARGET_EJECTED : TARGET_TRIAL;
     /* Within one second nobody knows which came last; an answer counts for more. */
     if (r->error != NULL && r->error_at > r->ok_at)
-        return u->has_choice || (is_checked && load(&h->probes) > 0) ? TARGET_FAILING
-                                                                     : TARGET_DOWN;
+        return u->has_choice || is_checked ? TARGET_FAILING : TARGET_DOWN;
     return r->ok_at > 0 || (is_checked && load(&h->probes) > 0) ? TARGET_UP : TARGET_UNKNOWN;
 }
 
@@ -60,6 +59,7 @@ struct target_report target_report_read(const struct upstream *u, const struct t
     r.stale_at = load(&live->stale_at);
     r.requests = load(&live->requests);
     r.failures = load(&live->failures);
+    r.probe_failures = load(&live->probe_failures);
     r.retries = load(&live->retries);
     r.connections = load(&live->connections);
     r.active = load(&live->active);

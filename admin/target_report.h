@@ -11,7 +11,8 @@
 enum target_state {
     TARGET_UNKNOWN, /* not asked yet */
     TARGET_UP,
-    TARGET_FAILING, /* the last attempt failed; there are others, and it is still among them */
+    TARGET_FAILING, /* the last attempt failed; there are others, or health checks, and it is
+                     * still in use */
     TARGET_DOWN,    /* the last attempt failed and it is the only one, or its probes fail */
     TARGET_EJECTED, /* left out for a time, after failures in a row */
     TARGET_TRIAL,   /* ... which is over: the next request or probe decides */
@@ -28,7 +29,8 @@ struct target_report {
     int64_t slow_start_until; /* 0: it has its whole share */
     int64_t stale_at;         /* its name does not resolve since; 0: it does */
     uint64_t requests;
-    uint64_t failures;
+    uint64_t failures;       /* of requests */
+    uint64_t probe_failures; /* of health checks */
     uint64_t retries;
     uint64_t ejections;
     int32_t connections;

@@ -3,6 +3,7 @@
 #include "gateway/relay.h"
 #include "gateway/upstream/health.h"
 #include "gateway/upstream/stick.h"
+#include "gateway/upstream/target_note.h"
 
 static void on_target_ready(void *arg)
 {
@@ -75,6 +76,7 @@ static void on_target_failed(void *arg, struct err e)
     struct failure f = read_failure(x, e);
     x->failed_in = exchange_where(x);
     x->target_conn = NULL;
+    target_note_failure(x->target, e);
     if (exchange_is_over(x))
         return;
     bool goes_on = may_go_on(x, &f);

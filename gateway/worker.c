@@ -8,7 +8,7 @@
 #include "gateway/upstream/prober.h"
 #include "gateway/upstream/resolve.h"
 #include "gateway/upstream/slot_queue.h"
-#include "gateway/upstream/target_conn.h"
+#include "gateway/upstream/target_pool.h"
 
 #include "gateway/base/limits.h"
 #include "gateway/base/log.h"
@@ -56,6 +56,7 @@ static bool adopt(struct worker *w, const struct snapshot *snapshot)
     w->pin = pin;
     w->snapshot = snapshot;
     tls_sessions_sweep(w->tls_sessions, snapshot);
+    target_pool_sweep(w->pool, snapshot);
     prober_update(w->prober, old == NULL ? NULL : old->snapshot, snapshot);
     if (old != NULL)
         worker_unpin(w, old);
@@ -224,7 +225,7 @@ static struct err make_parts(struct worker *w)
     TRY(tls_client_new(&w->tls_client));
     TRY(tls_sessions_new(&w->tls_sessions));
     TRY(resolver_new(w->loop, w->options.resolver, &w->resolver));
-    TRY(target_pool_new(&w->pool));
+    TRY(target_pool_new(w->loop, &w->pool));
     w->balancer = balancer_new(rand_u64());
     w->prober = prober_new(w);
     w->slots = slot_queue_new(w->loop, w->options.bells, w->options.index);

@@ -80,9 +80,10 @@ struct target_live {
     _Atomic(const struct err_kind *) error; /* of the last failure; NULL: none yet */
     _Atomic int32_t error_detail;
     _Atomic int64_t error_at;
-    _Atomic int64_t ok_at; /* last answer received */
+    _Atomic int64_t ok_at; /* last answer, or good health check */
     _Atomic uint64_t requests;
-    _Atomic uint64_t failures;
+    _Atomic uint64_t failures;       /* of requests */
+    _Atomic uint64_t probe_failures; /* of health checks */
     _Atomic uint64_t
         retries; /* attempts that followed a failed one, of this or another target */
     _Atomic int32_t connections; /* open now, idle ones included */

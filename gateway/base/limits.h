@@ -77,6 +77,7 @@
 #define POOL_IDLE_MS         60000   /* kept-alive target connection without a request */
 #define EJECTION_MAX_MS      300000 /* a target whose requests failed is tried again after it */
 #define POOL_IDLE_MAX        256    /* kept-alive connections per target and worker */
+#define POOL_SWEEP_STEPS     32     /* closed or looked at in one turn: well below 1 ms */
 #define RETRIES_DEFAULT      2      /* further targets tried after a connect failure */
 #define RETRIES_MAX          10
 #define TLS_SESSIONS_MAX     1024 /* targets per worker whose TLS session is kept: KiB each */

@@ -96,10 +96,15 @@ static inline struct list_node *list_pop_front(struct list *l)
     return n;
 }
 
-/* Moves every node of from to the end of to. */
+/* Moves every node of from to the end of to, at the same cost for any number. */
 static inline void list_splice_back(struct list *to, struct list *from)
 {
-    struct list_node *n;
-    while ((n = list_pop_front(from)) != NULL)
-        list_push_back(to, n);
+    if (list_is_empty(from))
+        return;
+    struct list_node *first = from->head.next, *last = from->head.prev;
+    first->prev = to->head.prev;
+    to->head.prev->next = first;
+    last->next = &to->head;
+    to->head.prev = last;
+    list_init(from);
 }

@@ -4,6 +4,7 @@
 
 #include "gateway/upstream/health.h"
 #include "gateway/upstream/target_conn.h"
+#include "gateway/upstream/target_note.h"
 
 #include "gateway/base/limits.h"
 #include "gateway/base/map.h"
@@ -53,11 +54,12 @@ static uint64_t next_ms(const struct probe *probe)
 
 static void give_verdict(struct probe *probe, struct err e)
 {
-    uint64_t now_ms = loop_now_ms(probe->prober->worker->loop);
+    const struct loop *loop = probe->prober->worker->loop;
     if (probe->has_verdict)
         return;
     probe->has_verdict = true;
-    health_note_probe(probe->route, probe->target, e, now_ms);
+    target_note_probe(probe->target, e, loop_now_at(loop));
+    health_note_probe(probe->route, probe->target, e, loop_now_ms(loop));
 }
 
 /* In the deferred phase: the codec may be on the stack before. */

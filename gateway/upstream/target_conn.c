@@ -6,14 +6,12 @@
 #include "gateway/tls/tls_client.h"
 #include "gateway/tls/tls_sessions.h"
 #include "gateway/upstream/dial.h"
+#include "gateway/upstream/target_pool.h"
 
-#include "gateway/base/clock.h"
 #include "gateway/base/limits.h"
-#include "gateway/base/map.h"
 #include "gateway/base/mem.h"
 #include "gateway/base/metrics.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -34,128 +32,8 @@ struct target_conn {
     struct proxy_header client; /* for the PROXY header, if the route sends one */
     struct timer timer;         /* connect limit, then idle limit */
     struct deferred reaper;
-    struct pool_slot *slot;     /* where it rests between exchanges */
-    struct list_node pool_node; /* CONN_IDLE: in the slot */
+    struct pool_place place; /* CONN_IDLE: at rest */
 };
-
-/* ---- notes ---- */
-
-void target_note_failure(const struct target *target, struct err e)
-{
-    struct target_live *live = target->live;
-    atomic_store_explicit(&live->error, e.kind, memory_order_relaxed);
-    atomic_store_explicit(&live->error_detail, e.detail, memory_order_relaxed);
-    atomic_store_explicit(&live->error_at, clock_now_at(), memory_order_relaxed);
-    atomic_fetch_add_explicit(&live->failures, 1, memory_order_relaxed);
-}
-
-void target_note_answer(const struct target *target, int64_t now_at)
-{
-    atomic_store_explicit(&target->live->ok_at, now_at, memory_order_relaxed);
-    atomic_fetch_add_explicit(&target->live->requests, 1, memory_order_relaxed);
-}
-
-/* ---- the pool ---- */
-
-/* Lives as long as a connection of its key does, so that edited routes leave nothing behind. */
-struct pool_slot {
-    struct pool_key {
-        const struct target_live *live;
-        uint64_t revision;
-    } key;
-    struct list idle; /* hottest first */
-    size_t idle_count;
-    size_t conn_count; /* with the busy ones */
-};
-
-struct target_pool {
-    struct map *slots; /* of struct pool_slot, by pool_key */
-};
-
-static struct str key_view(const struct pool_key *key)
-{
-    return str_make(key, sizeof(*key));
-}
-
-/* Connections are interchangeable within one revision of a route and one target: an edit of
- * the route may have changed whom we trust. */
-static struct pool_key key_of(const struct route *route, const struct target *target)
-{
-    return (struct pool_key){.live = target->live, .revision = route->object.revision};
-}
-
-struct err target_pool_new(struct target_pool **ret_pool)
-{
-    struct target_pool *p = mem_new(struct target_pool);
-    struct map *slots = p == NULL ? NULL : map_new();
-    if (slots == NULL) {
-        mem_free(p);
-        return fail(ERR_MEMORY, 0);
-    }
-    p->slots = slots;
-    *ret_pool = p;
-    return OK;
-}
-
-static struct pool_slot *make_slot(struct target_pool *p, const struct pool_key *key)
-{
-    struct pool_slot *slot = mem_new(struct pool_slot);
-    if (slot == NULL || failed(map_put(p->slots, key_view(key), slot, NULL))) {
-        mem_free(slot);
-        return NULL;
-    }
-    slot->key = *key;
-    list_init(&slot->idle);
-    return slot;
-}
-
-/* False: out of memory. */
-static bool join_slot(struct target_pool *p, struct target_conn *c)
-{
-    struct pool_key key = key_of(c->route, c->target);
-    c->slot = map_find(p->slots, key_view(&key));
-    if (c->slot == NULL)
-        c->slot = make_slot(p, &key);
-    if (c->slot == NULL)
-        return false;
-    c->slot->conn_count++;
-    return true;
-}
-
-static void leave_slot(struct target_pool *p, struct target_conn *c)
-{
-    struct pool_slot *slot = TAKE(c->slot);
-    if (--slot->conn_count == 0)
-        mem_free(map_take(p->slots, key_view(&slot->key)));
-}
-
-static void stop_resting(struct target_conn *c)
-{
-    list_remove(&c->pool_node);
-    c->slot->idle_count--;
-}
-
-static struct target_conn *take_idle(struct target_pool *p, const struct route *route,
-                                     const struct target *target)
-{
-    struct pool_key key = key_of(route, target);
-    const struct pool_slot *slot = map_find(p->slots, key_view(&key));
-    if (slot == NULL || list_is_empty(&slot->idle))
-        return NULL;
-    struct target_conn *c =
-        container_of(list_first(&slot->idle), struct target_conn, pool_node);
-    stop_resting(c);
-    return c;
-}
-
-static bool put_idle(struct target_conn *c)
-{
-    if (c->slot->idle_count >= POOL_IDLE_MAX)
-        return false;
-    list_push_front(&c->slot->idle, &c->pool_node);
-    c->slot->idle_count++;
-    return true;
-}
 
 /* ---- the end of a connection ---- */
 
@@ -170,9 +48,7 @@ static void close_conn(struct target_conn *c)
 {
     if (c->state == CONN_DEAD)
         return;
-    if (c->state == CONN_IDLE)
-        stop_resting(c);
-    leave_slot(c->worker->pool, c);
+    target_pool_leave(c->worker->pool, &c->place);
     c->state = CONN_DEAD;
     c->user = NULL;
     dial_stop(c->dial);
@@ -181,6 +57,11 @@ static void close_conn(struct target_conn *c)
     atomic_fetch_sub_explicit(&c->target->live->connections, 1, memory_order_relaxed);
     c->reaper.on_run = on_reap;
     loop_defer(c->worker->loop, &c->reaper);
+}
+
+static void on_evict(struct pool_place *p)
+{
+    close_conn(container_of(p, struct target_conn, place));
 }
 
 /* c->dial is gone when a dial tells of its failure. */
@@ -311,12 +192,6 @@ static struct err open_link(struct target_conn *c, int fd)
                                &c->link.codec);
 }
 
-static void note_and_fail(struct target_conn *c, struct err e)
-{
-    target_note_failure(c->target, e);
-    fail_conn(c, e);
-}
-
 static void become_ready(struct target_conn *c)
 {
     c->state = CONN_READY;
@@ -331,7 +206,7 @@ static void on_dialed(void *arg, int fd)
     c->state = CONN_HANDSHAKE;
     struct err e = open_link(c, fd);
     if (failed(e))
-        note_and_fail(c, e);
+        fail_conn(c, e);
     else if (link_state(&c->link) == LINK_OPEN)
         become_ready(c);
 }
@@ -340,7 +215,7 @@ static void on_dial_failed(void *arg, struct err e)
 {
     struct target_conn *c = arg;
     c->dial = NULL;
-    note_and_fail(c, e);
+    fail_conn(c, e);
 }
 
 static const struct dial_user dial_user = {.on_connected = on_dialed,
@@ -349,7 +224,7 @@ static const struct dial_user dial_user = {.on_connected = on_dialed,
 static void on_connect_timeout(struct timer *t)
 {
     struct target_conn *c = container_of(t, struct target_conn, timer);
-    note_and_fail(c, fail(ERR_TARGET_CONNECT_TIMEOUT, 0));
+    fail_conn(c, fail(ERR_TARGET_CONNECT_TIMEOUT, 0));
 }
 
 static void on_idle_timeout(struct timer *t)
@@ -364,7 +239,7 @@ static void on_link_open(struct link *l)
     struct target_conn *c = container_of(l, struct target_conn, link);
     struct err e = tls_client_check(transport_ssl(&l->transport), &c->route->upstream.tls);
     if (failed(e))
-        note_and_fail(c, e);
+        fail_conn(c, e);
     else
         become_ready(c);
 }
@@ -384,10 +259,7 @@ static struct err explain(struct target_conn *c, struct err e)
 static void on_link_error(struct link *l, struct err e)
 {
     struct target_conn *c = container_of(l, struct target_conn, link);
-    e = explain(c, e);
-    if (c->state != CONN_IDLE)
-        target_note_failure(c->target, e);
-    fail_conn(c, e);
+    fail_conn(c, explain(c, e));
 }
 
 static void on_link_eof(struct link *l)
@@ -414,7 +286,8 @@ static struct target_conn *new_conn(struct worker *w, const struct target_conn_o
     c->worker = w;
     c->route = o->route;
     c->target = o->target;
-    if (!join_slot(w->pool, c)) {
+    c->place.on_evict = on_evict;
+    if (!target_pool_join(w->pool, &c->place, c->route, c->target)) {
         mem_free(c);
         return NULL;
     }
@@ -450,8 +323,11 @@ static struct err make_conn(struct worker *w, const struct target_conn_options *
 struct err target_conn_get(struct worker *w, const struct target_conn_options *o,
                            struct target_conn **ret_conn)
 {
-    struct target_conn *c = o->must_be_fresh ? NULL : take_idle(w->pool, o->route, o->target);
-    if (c != NULL) {
+    struct pool_place *place =
+        o->must_be_fresh ? NULL : target_pool_take(w->pool, o->route, o->target);
+    struct target_conn *c;
+    if (place != NULL) {
+        c = container_of(place, struct target_conn, place);
         metric_add(METRIC_TARGET_REUSED, 1);
         loop_timer_stop(w->loop, &c->timer);
         c->state = CONN_READY;
@@ -520,7 +396,7 @@ void target_conn_release(struct target_conn *c)
     c->user = NULL;
     if (c->exchange_count++ == 0)
         keep_session(c);
-    if (!is_clean || !put_idle(c)) {
+    if (!is_clean || !target_pool_rest(&c->place)) {
         close_conn(c);
         return;
     }
@@ -528,19 +404,4 @@ void target_conn_release(struct target_conn *c)
     link_resume(&c->link);
     c->timer.on_fire = on_idle_timeout;
     loop_timer_set(c->worker->loop, &c->timer, POOL_IDLE_MS);
-}
-
-void target_pool_free(struct target_pool *p)
-{
-    if (p == NULL)
-        return;
-    struct str key;
-    void *value;
-    for (size_t at = 0; map_next(p->slots, &at, &key, &value); at = 0) {
-        struct pool_slot *slot = value;
-        assert(!list_is_empty(&slot->idle)); /* no exchange is left */
-        close_conn(container_of(list_first(&slot->idle), struct target_conn, pool_node));
-    }
-    map_free(p->slots);
-    mem_free(p);
 }

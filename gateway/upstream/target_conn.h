@@ -5,10 +5,10 @@
  * Thread:  the worker's.
  * Owns:    its link, a reference on its route (which holds the target and the trust store).
  * Limits:  timeouts.connect covers everything up to on_ready; an idle one lives
- *          POOL_IDLE_MS.
+ *          POOL_IDLE_MS in target_pool.h's pool.
  * Fails:   through on_failed, once, never from inside a target_conn_ function; the
- *          connection is closed and its memory given back by itself then.  The error is also
- *          noted in the target's live cell. */
+ *          connection is closed and its memory given back by itself then.  What that says about
+ *          the target is the user's to note. */
 #pragma once
 
 #include "gateway/link.h"
@@ -62,16 +62,3 @@ void target_conn_release(struct target_conn *c);
 
 /* The exchange gives up: closed. Harmless after on_failed if the pointer was dropped there. */
 void target_conn_abandon(struct target_conn *c);
-
-/* Notes a failure in the target's live cell. */
-void target_note_failure(const struct target *target, struct err e);
-void target_note_answer(const struct target *target, int64_t now_at);
-
-/* ---- idle connections ---- */
-
-struct target_pool;
-
-struct err target_pool_new(struct target_pool **ret_pool);
-
-/* Closes all; no connection is in use any more. */
-void target_pool_free(struct target_pool *p);

@@ -39,6 +39,8 @@ static const struct {
     {"probes that are over", NULL, 0, 100, true, false, 0, -3, true, "up", true},
     {"failed once with good probes", ERR_TARGET_RESET, 101, 100, false, true, 0, 3, false,
      "failing", true},
+    {"a bad probe is not yet a verdict", ERR_TARGET_PROBE, 101, 100, false, true, 0, -1, false,
+     "failing", true},
 };
 
 static int set_up(void **state)

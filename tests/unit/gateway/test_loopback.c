@@ -76,6 +76,22 @@ static void both_connections_are_kept(void **state)
     (void)close(target);
 }
 
+static void a_change_of_the_route_closes_what_rests(void **state)
+{
+    (void)state;
+    loopback_route(&b, "rests", "rests.example", "");
+    int client = loopback_connect(&b);
+    loopback_say(client, "GET / HTTP/1.1\r\nHost: rests.example\r\n\r\n");
+    int target = loopback_accept(&b);
+    (void)loopback_hear_head(target);
+    loopback_say(target, ANSWER);
+    hear_ok(client);
+    loopback_route(&b, "rests", "rests.example", ", 'max_body': '1KiB'");
+    hear_end(target); /* time stands still: it did not just grow old */
+    (void)close(target);
+    (void)close(client);
+}
+
 static void pipelined_requests_are_answered_in_order(void **state)
 {
     (void)state;
@@ -403,6 +419,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         LOOPBACK(a_request_and_its_answer_pass),
         LOOPBACK(both_connections_are_kept),
+        LOOPBACK(a_change_of_the_route_closes_what_rests),
         LOOPBACK(pipelined_requests_are_answered_in_order),
         LOOPBACK(chunks_pass_in_both_directions),
         LOOPBACK(a_body_that_ends_with_the_connection_is_chunked_or_ends_it),

@@ -38,6 +38,16 @@ static bool is_down(void)
     return is_down;
 }
 
+static uint64_t count(bool of_probes)
+{
+    const struct snapshot *snap = store_snapshot(b.store.store);
+    const struct route *r = snapshot_route_find(snap, STR("a"));
+    struct target_live *live = upstream_targets(&r->upstream)[0].live;
+    uint64_t count = atomic_load(of_probes ? &live->probe_failures : &live->failures);
+    snapshot_unref(snap);
+    return count;
+}
+
 /* Answers the next probe, whose head is to hold want. */
 static void answer_probe(const char *want, const char *answer)
 {
@@ -87,6 +97,22 @@ static void connecting_may_be_enough(void **state)
     (void)close(fd);
 }
 
+/* What fails here is no request: neither no connection, nor a bad answer. */
+static void failures_are_counted_apart(void **state)
+{
+    (void)state;
+    temp_config_route(&b.store, "a",
+                      "{'hosts': ['a.example'], 'certificate': 'none', 'upstream': {'targets': "
+                      "[{'url': 'unix:/nonexistent'}], 'health': {'tcp': true}}}");
+    loopback_pass(&b, PROBE_FIRST_MS + LOOP_TICK_MS);
+    assert_int_equal(count(true), 1);
+    put_route("", "'path': '/', 'interval': '10s'");
+    loopback_pass(&b, PROBE_FIRST_MS + LOOP_TICK_MS);
+    answer_probe("GET / ", "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n");
+    assert_int_equal(count(true), 1); /* a target of its own */
+    assert_int_equal(count(false), 0);
+}
+
 static void edits_are_followed(void **state)
 {
     (void)state;
@@ -125,6 +151,7 @@ int main(void)
         WITH_WORKER(statuses_decide),
         WITH_WORKER(silence_is_an_answer),
         WITH_WORKER(connecting_may_be_enough),
+        WITH_WORKER(failures_are_counted_apart),
         WITH_WORKER(edits_are_followed),
         WITH_WORKER(a_long_answer_is_not_read_to_its_end),
     };

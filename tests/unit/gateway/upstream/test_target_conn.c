@@ -1,6 +1,7 @@
 #include "gateway/tls/tls_sessions.h"
 #include "gateway/upstream/resolve.h"
 #include "gateway/upstream/target_conn.h"
+#include "gateway/upstream/target_pool.h"
 #include "tests/support/asserts.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_dns.h"
@@ -54,7 +55,7 @@ static int set_up(void **state)
     assert_ok(tls_client_new(&w.tls_client));
     assert_ok(tls_sessions_new(&w.tls_sessions));
     assert_ok(resolver_new(w.loop, NULL, &w.resolver));
-    assert_ok(target_pool_new(&w.pool));
+    assert_ok(target_pool_new(w.loop, &w.pool));
     return a == NULL;
 }
 
@@ -312,16 +313,11 @@ static void a_refusal_is_told_in_a_later_turn(void **state)
     struct user u;
     (void)close(listen_at(AF_INET, &port)); /* nobody listens there any more */
     const struct route *r = use_port("http", port, "");
-    uint64_t failures = atomic_load(&target_of(r)->live->failures);
     assert_ok(get(&u, r, false));
     turn_until(&u, 'f');
     assert_err(u.failure, ERR_TARGET_CONNECT);
     assert_int_equal(u.failure.detail, ECONNREFUSED);
     assert_int_equal(connections(r), 0);
-    assert_ptr_equal(atomic_load(&target_of(r)->live->error), ERR_TARGET_CONNECT);
-    assert_int_equal(atomic_load(&target_of(r)->live->error_detail), ECONNREFUSED);
-    assert_int_equal(atomic_load(&target_of(r)->live->error_at), clock_now_at());
-    assert_int_equal(atomic_load(&target_of(r)->live->failures), failures + 1);
     turns(3);
     assert_string_equal(u.story, "f");
     route_unref(r);
@@ -776,7 +772,6 @@ static void a_dead_one_leaves_the_pool(void **state)
         struct user u;
         int listener = listen_at(AF_INET, &port);
         const struct route *r = use_port("http", port, "");
-        uint64_t failures = atomic_load(&target_of(r)->live->failures);
         warm_up(&p, r, listener);
         target_conn_release(p.user.conn);
         turns(2);
@@ -787,7 +782,6 @@ static void a_dead_one_leaves_the_pool(void **state)
         assert_int_equal(connections(r), 0);
         assert_ok(get(&u, r, false));
         assert_false(target_conn_is_ready(u.conn));
-        assert_int_equal(atomic_load(&target_of(r)->live->failures), failures); /* no fault */
         target_conn_abandon(u.conn);
         turns(1);
         (void)close(p.fd);
@@ -933,18 +927,6 @@ static void without_memory_it_says_so_and_loses_nothing(void **state)
     route_unref(r);
 }
 
-static void answers_are_noted(void **state)
-{
-    (void)state;
-    const struct route *r = use_route("http://127.0.0.1:1", "");
-    struct target_live *live = target_of(r)->live;
-    uint64_t requests = atomic_load(&live->requests);
-    target_note_answer(target_of(r), clock_now_at());
-    assert_int_equal(atomic_load(&live->requests), requests + 1);
-    assert_int_equal(atomic_load(&live->ok_at), clock_now_at());
-    route_unref(r);
-}
-
 #define WITH_WORKER(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -972,7 +954,6 @@ int main(void)
         WITH_WORKER(a_draining_worker_keeps_none),
         WITH_WORKER(the_pool_is_bounded),
         WITH_WORKER(without_memory_it_says_so_and_loses_nothing),
-        WITH_WORKER(answers_are_noted),
     };
     return cmocka_run_group_tests(tests, set_up_all, tear_down_all);
 }
