@@ -366,9 +366,11 @@ struct err exchange_on_body(struct exchange *x, struct str bytes)
 
 struct err exchange_on_end(struct exchange *x, const struct http_fields *trailers)
 {
-    if (exchange_is_over(x) || x->inbound == FLOW_DONE)
+    if (x->inbound == FLOW_DONE)
         return OK;
     x->inbound = FLOW_DONE;
+    if (exchange_is_over(x))
+        return OK; /* the client has said all: its connection can live on */
     x->trailers = trailers;
     x->asked_ms = loop_now_ms(x->worker->loop);
     if (x->step != STEP_RELAY)
