@@ -238,6 +238,28 @@ static void note_names(const struct target *t, const struct addresses *a)
         say(t, a->stale_at);
 }
 
+static bool is_same(const union address *a, const union address *b)
+{
+    if (a->any.sa_family != b->any.sa_family)
+        return false;
+    return a->any.sa_family == AF_INET6
+               ? memcmp(&a->v6.sin6_addr, &b->v6.sin6_addr, sizeof(a->v6.sin6_addr)) == 0
+               : a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr;
+}
+
+bool dial_is_current(struct resolver *r, const struct target *t, const union address *at)
+{
+    struct addresses known;
+    if (t->host_kind != TARGET_HOST_NAME || !resolver_peek(r, t->host, &known))
+        return true;
+    note_names(t, &known);
+    for (size_t i = 0; i < known.count; i++) {
+        if (is_same(&known.items[i], at))
+            return true;
+    }
+    return false;
+}
+
 /* ERR_AGAIN: on_resolved follows. */
 static struct err look_up(struct dial *d)
 {

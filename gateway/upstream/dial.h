@@ -36,5 +36,9 @@ struct err dial_start(const struct dial_options *o, struct dial **ret_dial);
 /* True while the target's name is being looked up. */
 bool dial_is_resolving(const struct dial *d);
 
+/* False: the target's name has moved away from that address.  Asks for the name again, in the
+ * background, where that is due. */
+bool dial_is_current(struct resolver *r, const struct target *t, const union address *at);
+
 /* Gives up, without a word. Harmless for NULL. */
 void dial_stop(struct dial *d);

@@ -308,6 +308,17 @@ struct err resolver_find(struct resolver *r, struct str name, struct resolver_wa
     return OK;
 }
 
+bool resolver_peek(struct resolver *r, struct str name, struct addresses *ret_addresses)
+{
+    struct name *n = map_find(r->names, name);
+    if (n == NULL)
+        return false;
+    if (loop_now_ms(r->loop) >= n->refresh_ms && !n->is_asking)
+        ask(n);
+    *ret_addresses = n->addresses;
+    return n->addresses.count > 0;
+}
+
 void resolver_cancel(struct resolver_waiter *w)
 {
     list_remove(&w->node);

@@ -55,5 +55,9 @@ void resolver_free(struct resolver *r);
 struct err resolver_find(struct resolver *r, struct str name, struct resolver_waiter *w,
                          struct addresses *ret_addresses);
 
+/* What is known now; where that is due it asks again, and nobody waits for it.  False: no
+ * address is known. */
+bool resolver_peek(struct resolver *r, struct str name, struct addresses *ret_addresses);
+
 /* Harmless if not waiting. */
 void resolver_cancel(struct resolver_waiter *w);

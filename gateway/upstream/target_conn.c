@@ -29,6 +29,8 @@ struct target_conn {
     enum target_stage stage; /* CONN_DEAD: where it failed */
     uint32_t exchange_count;
     struct dial *dial;          /* CONN_DIALING */
+    union address at;           /* where it leads, if the target has a name ... */
+    uint64_t checked_ms;        /* ... and when that was last known to be right */
     struct proxy_header client; /* for the PROXY header, if the route sends one */
     struct timer timer;         /* connect limit, then idle limit */
     struct deferred reaper;
@@ -199,11 +201,22 @@ static void become_ready(struct target_conn *c)
     c->user->on_ready(c->arg);
 }
 
+/* A literal address or a path leads nowhere else. */
+static void note_address(struct target_conn *c, int fd)
+{
+    socklen_t len = sizeof(c->at);
+    if (c->target->host_kind != TARGET_HOST_NAME)
+        return;
+    (void)getpeername(fd, &c->at.any, &len);
+    c->checked_ms = loop_now_ms(c->worker->loop);
+}
+
 static void on_dialed(void *arg, int fd)
 {
     struct target_conn *c = arg;
     c->dial = NULL;
     c->state = CONN_HANDSHAKE;
+    note_address(c, fd);
     struct err e = open_link(c, fd);
     if (failed(e))
         fail_conn(c, e);
@@ -299,6 +312,29 @@ static struct target_conn *new_conn(struct worker *w, const struct target_conn_o
     return c;
 }
 
+/* Once a second is enough: no name is asked for more often. */
+static bool leads_where_its_name_does(struct target_conn *c)
+{
+    uint64_t now_ms = loop_now_ms(c->worker->loop);
+    if (c->target->host_kind != TARGET_HOST_NAME ||
+        now_ms - c->checked_ms < DNS_TTL_MIN_S * 1000)
+        return true;
+    c->checked_ms = now_ms;
+    return dial_is_current(c->worker->resolver, c->target, &c->at);
+}
+
+static struct target_conn *take_idle(struct worker *w, const struct target_conn_options *o)
+{
+    struct pool_place *place;
+    while ((place = target_pool_take(w->pool, o->route, o->target)) != NULL) {
+        struct target_conn *c = container_of(place, struct target_conn, place);
+        if (leads_where_its_name_does(c))
+            return c;
+        close_conn(c);
+    }
+    return NULL;
+}
+
 static struct err make_conn(struct worker *w, const struct target_conn_options *o,
                             struct target_conn **ret_conn)
 {
@@ -323,11 +359,8 @@ static struct err make_conn(struct worker *w, const struct target_conn_options *
 struct err target_conn_get(struct worker *w, const struct target_conn_options *o,
                            struct target_conn **ret_conn)
 {
-    struct pool_place *place =
-        o->must_be_fresh ? NULL : target_pool_take(w->pool, o->route, o->target);
-    struct target_conn *c;
-    if (place != NULL) {
-        c = container_of(place, struct target_conn, place);
+    struct target_conn *c = o->must_be_fresh ? NULL : take_idle(w, o);
+    if (c != NULL) {
         metric_add(METRIC_TARGET_REUSED, 1);
         loop_timer_stop(w->loop, &c->timer);
         c->state = CONN_READY;

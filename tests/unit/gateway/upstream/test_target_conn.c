@@ -401,6 +401,56 @@ static void the_next_address_is_tried(void **state)
     fake_dns_restore();
 }
 
+/* One exchange over a connection that is ready; then it rests. */
+static void exchange_and_release(struct user *u, int fd)
+{
+    exchange(u, fd, answer);
+    target_conn_release(u->conn);
+    turns(1);
+}
+
+static void a_connection_is_left_when_its_name_moves(void **state)
+{
+    (void)state;
+    uint16_t port;
+    struct user u;
+    char url[64];
+    int listener = listen_at(AF_INET, &port);
+    (void)snprintf(url, sizeof(url), "http://d.example:%u", (unsigned)port);
+    const struct route *r = use_route(url, "");
+    fake_dns_use();
+    fake_dns_at_once(ARES_SUCCESS, "127.0.0.1/1");
+    assert_ok(get(&u, r, false));
+    turn_until(&u, 'r');
+    int fd = accept_one(listener);
+    exchange_and_release(&u, fd);
+    fake_dns_at_once(ARES_SUCCESS, "127.0.0.3/1 127.0.0.1/1");
+    fake_clock_advance(&fake, 2000);
+    turns(1);
+    assert_ok(get(&u, r, false)); /* still one of its addresses */
+    assert_true(target_conn_is_ready(u.conn));
+    exchange_and_release(&u, fd);
+    fake_dns_at_once(ARES_ENOTFOUND, NULL);
+    fake_clock_advance(&fake, 2000);
+    turns(1);
+    assert_ok(get(&u, r, false)); /* the last that is known */
+    assert_true(target_conn_is_ready(u.conn));
+    exchange_and_release(&u, fd);
+    fake_dns_at_once(ARES_SUCCESS, "127.0.0.3/1");
+    fake_clock_advance(&fake, DNS_FAIL_S * 1000ull);
+    turns(1);
+    assert_ok(get(&u, r, false));
+    assert_false(target_conn_is_ready(u.conn));
+    turn_until(&u, 'f'); /* nobody listens at the other */
+    assert_err(u.failure, ERR_TARGET_CONNECT);
+    turns(1);
+    assert_int_equal(connections(r), 0);
+    (void)close(fd);
+    (void)close(listener);
+    route_unref(r);
+    fake_dns_restore();
+}
+
 /* The name is still being looked up. */
 static void a_slow_look_up_is_waited_for(void **state)
 {
@@ -937,6 +987,7 @@ int main(void)
         WITH_WORKER(what_fails_at_once_is_told_in_a_later_turn_too),
         WITH_WORKER(a_unix_socket_is_a_target),
         WITH_WORKER(the_next_address_is_tried),
+        WITH_WORKER(a_connection_is_left_when_its_name_moves),
         WITH_WORKER(a_slow_look_up_is_waited_for),
         WITH_WORKER(the_limit_covers_the_handshake),
         WITH_WORKER(after_connecting_the_limit_is_over),
