@@ -1,6 +1,6 @@
 /* api_status.c - GET /v1/status: one document about everything that runs.
  *
- * api_status_show -> counts, listeners, routes (describe_route -> describe_target,
+ * api_status_show -> counts, listeners, warnings, routes (describe_route -> describe_target,
  * certificate_reason), certificates, last errors. */
 #include "admin/api.h"
 #include "admin/route_report.h"
@@ -175,6 +175,38 @@ static json_t *ask_port(json_t *(*port)(void *arg), void *arg)
     return answer == NULL ? json_array() : answer;
 }
 
+/* ---- settings that lead nowhere ---- */
+
+/* The admin interface is none: it takes no PROXY header. */
+static bool has_listener(const json_t *listeners, struct str name)
+{
+    for (size_t i = 0; i < json_array_size(listeners); i++) {
+        const json_t *it = json_array_get(listeners, i);
+        bool is_admin = str_eq(json_str(json_object_get(it, "kind")), STR("admin"));
+        if (!is_admin &&
+            settings_names_listener(name, json_str(json_object_get(it, "address"))))
+            return true;
+    }
+    return false;
+}
+
+static json_t *warnings(struct arena *a, const struct settings *s, const json_t *listeners)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < s->proxy_protocol.count; i++) {
+        struct str name = s->proxy_protocol.items[i];
+        if (!has_listener(listeners, name))
+            add_reason(list, arena_fmt(a,
+                                       "settings.proxy_protocol names %.*s, but no listener "
+                                       "is there",
+                                       STR_ARG(name)));
+    }
+    if (s->proxy_protocol.count > 0 && s->trusted_proxies.count == 0)
+        add_reason(list, STR("settings.proxy_protocol has no effect: trusted_proxies is "
+                             "empty, and nobody else's PROXY header is believed"));
+    return list;
+}
+
 struct err api_status_show(struct api_call *call)
 {
     AUTO(snapshot_unref) const struct snapshot *s = store_snapshot(call->api->store);
@@ -184,15 +216,16 @@ struct err api_status_show(struct api_call *call)
     char uptime[UNITS_QUANTITY_MAX];
     uint64_t up_s = (clock_mono_ms() - api->started_ms) / 1000;
     units_format_duration(up_s * 1000, uptime);
+    AUTO(json_decref) json_t *listeners = ask_port(ports->listeners, ports->arg);
     AUTO(json_decref)
-    json_t *doc =
-        json_pack("{s:s, s:o, s:s, s:I, s:b, s:{s:I, s:i, s:I, s:I}, s:o}", "version",
-                  GW_VERSION, "started_at", time_or_null(api->started_at), "uptime", uptime,
-                  "generation", (json_int_t)snapshot_generation(s), "ready",
-                  (int)(ports->is_ready == NULL || ports->is_ready(ports->arg)), "counts",
-                  "routes", (json_int_t)snapshot_route_count(s), "streams", 0, "certificates",
-                  (json_int_t)snapshot_cert_count(s), "tokens", (json_int_t)count_tokens(a, s),
-                  "listeners", ask_port(ports->listeners, ports->arg));
+    json_t *doc = json_pack(
+        "{s:s, s:o, s:s, s:I, s:b, s:{s:I, s:i, s:I, s:I}, s:O, s:o}", "version", GW_VERSION,
+        "started_at", time_or_null(api->started_at), "uptime", uptime, "generation",
+        (json_int_t)snapshot_generation(s), "ready",
+        (int)(ports->is_ready == NULL || ports->is_ready(ports->arg)), "counts", "routes",
+        (json_int_t)snapshot_route_count(s), "streams", 0, "certificates",
+        (json_int_t)snapshot_cert_count(s), "tokens", (json_int_t)count_tokens(a, s),
+        "listeners", listeners, "warnings", warnings(a, snapshot_settings(s), listeners));
     if (doc == NULL)
         return fail(ERR_MEMORY, 0);
     TRY(add_routes(a, s, doc));

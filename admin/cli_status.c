@@ -271,6 +271,16 @@ static void print_errors(struct cli *cli, const json_t *errors)
     print_error(cli, json_array_get(errors, count - 1), last, times);
 }
 
+/* What is configured and has no effect. */
+static void print_warnings(struct cli *cli, const json_t *warnings)
+{
+    size_t count = json_array_size(warnings);
+    if (count > 0)
+        print_title(cli, "Warnings");
+    for (size_t i = 0; i < count; i++)
+        cli_say(cli, "%.*s\n", STR_ARG(json_str(json_array_get(warnings, i))));
+}
+
 static enum cli_exit print_status(struct cli *cli)
 {
     AUTO(json_decref) json_t *doc = NULL;
@@ -279,6 +289,7 @@ static enum cli_exit print_status(struct cli *cli)
         return status != CLI_OK ? status : cli_print_json(cli, doc);
     print_head(cli, doc);
     print_listeners(cli, json_object_get(doc, "listeners"));
+    print_warnings(cli, json_object_get(doc, "warnings"));
     print_routes(cli, json_object_get(doc, "routes"));
     print_certs(cli, json_object_get(doc, "certificates"));
     print_errors(cli, json_object_get(doc, "last_errors"));

@@ -8,7 +8,7 @@ build_packages=(
     libc-ares-dev libidn2-dev
 )
 unit_packages=(libcmocka-dev python3 mandoc)
-scenario_packages=(python3-pytest nginx pebble curl openssl)
+scenario_packages=(python3-pytest nginx libnginx-mod-stream haproxy pebble curl openssl)
 # The formatter of other versions differs in details, and only Debian 12 has this one.
 grep -qs '^VERSION_CODENAME=bookworm$' /etc/os-release &&
     unit_packages+=(clang-format-14)
@@ -45,7 +45,7 @@ As root, run this once, then start again:
 }
 
 # Runs as root with the names as arguments.  A package may start a server when it is
-# installed (nginx does): Debian asks policy-rc.d first, and we answer no unless the machine
+# installed (nginx and HAProxy do): Debian asks policy-rc.d first, and we answer no unless the machine
 # has an answer of its own.  Nor shall it start at the next boot: it would take port 80.
 # shellcheck disable=SC2016  # expanded by the shell that root runs
 install_script='
@@ -58,7 +58,9 @@ install_script='
     apt-get -qq update || echo "Some package lists could not be read; going on with what is there."
     apt-get -qq -o Dpkg::Use-Pty=0 install -y --no-install-recommends "$@" </dev/null || exit 1
     for name; do
-        [ "$name" != nginx ] || systemctl disable --now nginx 2>/dev/null || true
+        case $name in
+            nginx | haproxy) systemctl disable --now "$name" 2>/dev/null || true ;;
+        esac
     done
 '
 
@@ -68,8 +70,8 @@ need_packages() {
         die "this script installs packages with apt, and there is no apt here.
 Gatehouse builds on any Linux with GCC 12 or clang 14, CMake 3.25, Ninja, pkg-config, and the
 headers of OpenSSL 3.0, libcurl 7.88, jansson 2.14, libmicrohttpd 0.9.75, SQLite 3.40,
-c-ares 1.18 and libidn2 2.3; its tests need cmocka 1.1.5, Python 3 with pytest, nginx, pebble
-and curl.  With these installed:
+c-ares 1.18 and libidn2 2.3; its tests need cmocka 1.1.5, Python 3 with pytest, nginx with
+its stream module, HAProxy, pebble and curl.  With these installed:
     cmake --preset release && cmake --build --preset release"
     fi
     local missing

@@ -72,12 +72,16 @@ def trusting(pem):
 
 
 class Client:
-    """One connection."""
+    """One connection, from `source`; the pieces of `first` are sent before all else, TLS too."""
 
-    def __init__(self, port, host="127.0.0.1", tls=None, server_name=None, patience=PATIENCE):
-        self.sock = socket.create_connection((host, port), timeout=patience)
+    def __init__(self, port, host="127.0.0.1", tls=None, server_name=None, patience=PATIENCE,
+                 source=None, first=()):
+        self.sock = socket.create_connection((host, port), timeout=patience,
+                                             source_address=(source, 0) if source else None)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = bytearray()
+        for piece in first:
+            self.sock.sendall(piece)
         if tls is not None:
             try:
                 self.sock = tls.wrap_socket(self.sock, server_hostname=server_name)

@@ -2,6 +2,7 @@
 #include "tests/support/unit.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 static struct api_fixture fixture;
 
@@ -116,6 +117,43 @@ static void test_the_whole(void **state)
     api_answer_fini(&a);
 }
 
+static const char *warning_with(const char *settings)
+{
+    static char words[256];
+    api_fixture_expect(&fixture, 200, "PATCH", "/v1/settings", settings);
+    struct api_answer a = api_fixture_ask(&fixture, "GET", "/v1/status", NULL, NULL);
+    const json_t *list = json_object_get(a.doc, "warnings");
+    assert_true(json_array_size(list) <= 1);
+    (void)snprintf(words, sizeof(words), "%s",
+                   json_array_size(list) == 0 ? ""
+                                              : json_string_value(json_array_get(list, 0)));
+    api_answer_fini(&a);
+    return words;
+}
+
+static void test_settings_that_lead_nowhere(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *settings;
+        const char *words; /* NULL: nothing to say */
+    } rows[] = {
+        {"{\"trusted_proxies\":[\"10.0.0.0/8\"]}", NULL},
+        {"{\"proxy_protocol\":[\"127.0.0.1:8080\"]}", NULL},
+        {"{\"proxy_protocol\":[\"127.0.0.1:8081\"]}", "names 127.0.0.1:8081,"},
+        {"{\"proxy_protocol\":[\":8080\"]}", "names :8080,"},
+        {"{\"proxy_protocol\":[\"127.0.0.1:8080\"],\"trusted_proxies\":[]}",
+         "trusted_proxies is empty"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const char *words = warning_with(rows[i].settings);
+        if (rows[i].words == NULL)
+            assert_string_equal(words, "");
+        else
+            assert_non_null(strstr(words, rows[i].words));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -124,6 +162,7 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_a_disabled_route_is_nobodys_trouble, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(test_settings_that_lead_nowhere, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_whole, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,6 +32,18 @@ static void test_nothing_yet(void **state)
     assert_true(cli_fixture_said(&fixture, "NOT READY"));
 }
 
+static void test_a_setting_without_effect(void **state)
+{
+    (void)state;
+    cli_fixture_ok(&fixture, "status");
+    assert_false(cli_fixture_said(&fixture, "Warnings"));
+    api_fixture_expect(&fixture.api, 200, "PATCH", "/v1/settings",
+                       "{\"proxy_protocol\":[\"127.0.0.1:8080\"]}");
+    cli_fixture_ok(&fixture, "status");
+    assert_true(cli_fixture_said(&fixture, "Warnings"));
+    assert_true(cli_fixture_said(&fixture, "trusted_proxies is empty"));
+}
+
 static void test_one_route(void **state)
 {
     (void)state;
@@ -113,6 +125,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_nothing_yet, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_setting_without_effect, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_one_route, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_many_routes_stay_one_screen, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_times_and_counts, set_up, tear_down),
