@@ -5,11 +5,14 @@
  * codecs move bytes at once and leave the ending to `work`, in the loop's deferred phase, so
  * that nobody frees a codec that is on the stack. */
 #include "gateway/exchange_state.h"
+#include "gateway/http/http_syntax.h"
 #include "gateway/relay.h"
 #include "gateway/route/responder.h"
+#include "gateway/route/route_choice.h"
 #include "gateway/route/variables.h"
 #include "gateway/upstream/health.h"
 #include "gateway/upstream/stick.h"
+#include "gateway/upstream/target_note.h"
 
 #include "gateway/base/limits.h"
 
@@ -255,6 +258,19 @@ static enum step pick_target(struct exchange *x)
     return target_conn_is_ready(x->target_conn) ? STEP_SEND : STEP_CONNECT;
 }
 
+/* Whether this head, sent to ourselves, would take the same route again: without an end. */
+static bool would_come_back(struct exchange *x, const struct http_head *head)
+{
+    struct http_authority at = {.host = x->request.host};
+    bool is_preserved = str_eq(head->authority, x->request.authority);
+    if (!is_preserved && failed(http_syntax_authority(head->authority, &at)))
+        return false;
+    struct str path = route_normal_path(x->arena, head->path);
+    if (path.p == NULL || path.p[0] != '/')
+        path = STR("/");
+    return route_choose(x->pin->snapshot, at.host, path) == x->route;
+}
+
 /* The request as far as it is here, in one go: a small body rides in the same write as its
  * head. */
 static struct err write_request(struct exchange *x)
@@ -264,6 +280,10 @@ static struct err write_request(struct exchange *x)
     TRY(rewrite_request(x->arena, x->route, x->target, &x->facts, &head));
     if (stick_is_on(x->route))
         TRY(stick_hide(x->arena, x->route, &head));
+    if (target_conn_leads_home(x->target_conn) && would_come_back(x, &head)) {
+        target_note_failure(x->target, fail(ERR_TARGET_LOOP, 0));
+        return fail(ERR_TARGET_LOOP, 0);
+    }
     TRY(codec_open(l->codec, x->arena, &x->target_id));
     bool is_end = x->request.body == HTTP_BODY_NONE;
     TRY(codec_send_head(l->codec, x->target_id, &head, is_end));

@@ -67,6 +67,25 @@ static struct err parse(struct str text, union socket_address ret_addresses[2],
     return OK;
 }
 
+static bool is_mapped(const unsigned char address[16])
+{
+    return memcmp(address, mapped_prefix, sizeof(mapped_prefix)) == 0;
+}
+
+static uint16_t port_of(const union socket_address *a)
+{
+    return ntohs(a->v4.sin_port); /* at the same place in v6 */
+}
+
+static void copy_address(const union socket_address *a, unsigned char ret_address[16])
+{
+    memcpy(ret_address, mapped_prefix, sizeof(mapped_prefix));
+    if (a->any.sa_family == AF_INET6)
+        memcpy(ret_address, &a->v6.sin6_addr, 16);
+    else
+        memcpy(ret_address + sizeof(mapped_prefix), &a->v4.sin_addr, 4);
+}
+
 static void print(const union socket_address *a, char out[64])
 {
     char host[INET6_ADDRSTRLEN];
@@ -162,7 +181,7 @@ static struct err check_free(const union socket_address *a)
 static struct err add_address(struct listener_set *set, enum listener_kind kind,
                               union socket_address *a)
 {
-    if (a->any.sa_family == AF_INET6 ? a->v6.sin6_port != 0 : a->v4.sin_port != 0)
+    if (port_of(a) != 0)
         TRY(check_free(a));
     struct listener_address *items =
         arena_array(set->arena, struct listener_address, set->count + 1);
@@ -184,7 +203,8 @@ static struct err add_address(struct listener_set *set, enum listener_kind kind,
         read_back(fds[i], a);
     }
     print(a, it->text);
-    it->port = ntohs(a->any.sa_family == AF_INET6 ? a->v6.sin6_port : a->v4.sin_port);
+    copy_address(a, it->address);
+    it->port = port_of(a);
     set->items = items;
     set->count++;
     return OK;
@@ -238,7 +258,7 @@ struct listener {
 
 void peer_set(struct peer *p, const unsigned char address[16], uint16_t port)
 {
-    bool is_v4 = memcmp(address, mapped_prefix, sizeof(mapped_prefix)) == 0;
+    bool is_v4 = is_mapped(address);
     memcpy(p->address, address, sizeof(p->address));
     p->port = port;
     (void)inet_ntop(is_v4 ? AF_INET : AF_INET6, address + (is_v4 ? sizeof(mapped_prefix) : 0),
@@ -248,12 +268,8 @@ void peer_set(struct peer *p, const unsigned char address[16], uint16_t port)
 static void read_peer(const union socket_address *a, struct peer *ret_peer)
 {
     unsigned char address[16];
-    memcpy(address, mapped_prefix, sizeof(mapped_prefix));
-    if (a->any.sa_family == AF_INET6)
-        memcpy(address, &a->v6.sin6_addr, sizeof(address));
-    else
-        memcpy(address + sizeof(mapped_prefix), &a->v4.sin_addr, 4);
-    peer_set(ret_peer, address, ntohs(a->v4.sin_port)); /* at the same place in v6 */
+    copy_address(a, address);
+    peer_set(ret_peer, address, port_of(a));
 }
 
 void listener_read_local(int fd, struct peer *ret_local)
@@ -262,6 +278,42 @@ void listener_read_local(int fd, struct peer *ret_local)
     socklen_t len = sizeof(at);
     (void)getsockname(fd, &at.any, &len);
     read_peer(&at, ret_local);
+}
+
+static bool is_wildcard(const unsigned char address[16])
+{
+    static const unsigned char zeros[16];
+    size_t begin = is_mapped(address) ? sizeof(mapped_prefix) : 0;
+    return memcmp(address + begin, zeros, 16 - begin) == 0;
+}
+
+/* Whether the listener takes what this machine sends from `from` to `to`. */
+static bool takes(const struct listener_address *at, const struct peer *to,
+                  const struct peer *from)
+{
+    if (at->port != to->port || is_mapped(at->address) != is_mapped(to->address))
+        return false;
+    if (!is_wildcard(at->address))
+        return memcmp(at->address, to->address, 16) == 0;
+    bool is_loopback =
+        is_mapped(to->address) && to->address[sizeof(mapped_prefix)] == IN_LOOPBACKNET;
+    return is_loopback || memcmp(from->address, to->address, 16) == 0;
+}
+
+bool listener_set_has_peer(const struct listener_set *set, int fd)
+{
+    union socket_address at = {.any = {.sa_family = AF_INET}};
+    socklen_t len = sizeof(at);
+    struct peer to, from;
+    if (getpeername(fd, &at.any, &len) != 0)
+        return false;
+    read_peer(&at, &to);
+    listener_read_local(fd, &from);
+    for (size_t i = 0; i < set->count; i++) {
+        if (takes(&set->items[i], &to, &from))
+            return true;
+    }
+    return false;
 }
 
 static void on_rested(struct timer *t)

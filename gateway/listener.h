@@ -21,7 +21,8 @@ enum listener_kind { LISTENER_HTTP, LISTENER_HTTPS };
 /* One address a user named may be two sockets: ":443" is 0.0.0.0 and [::]. */
 struct listener_address {
     enum listener_kind kind;
-    char text[64]; /* "0.0.0.0:443", "[::]:443" */
+    char text[64];             /* "0.0.0.0:443", "[::]:443" */
+    unsigned char address[16]; /* IPv4 mapped */
     uint16_t port;
     int *fds; /* one per worker; -1: taken over */
 };
@@ -40,6 +41,9 @@ struct err listener_set_new(unsigned worker_count, struct listener_set **ret_set
 struct err listener_set_open(struct listener_set *set, enum listener_kind kind, struct str text,
                              char ret_at[64]);
 void listener_set_free(struct listener_set *set);
+
+/* True if fd, a connected socket, leads to one of them. */
+bool listener_set_has_peer(const struct listener_set *set, int fd);
 
 /* Binds and listens on one address without SO_REUSEPORT: for the admin API. */
 struct err listener_open_one(struct str text, int *ret_fd, char ret_at[64]);

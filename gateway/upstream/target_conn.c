@@ -31,6 +31,7 @@ struct target_conn {
     struct dial *dial;          /* CONN_DIALING */
     union address at;           /* where it leads, if the target has a name ... */
     uint64_t checked_ms;        /* ... and when that was last known to be right */
+    bool leads_home;            /* to a listener of ours */
     struct proxy_header client; /* for the PROXY header, if the route sends one */
     struct timer timer;         /* connect limit, then idle limit */
     struct deferred reaper;
@@ -211,12 +212,24 @@ static void note_address(struct target_conn *c, int fd)
     c->checked_ms = loop_now_ms(c->worker->loop);
 }
 
+/* Asks the kernel only where the port makes it possible. */
+static bool leads_home(const struct target_conn *c, int fd)
+{
+    const struct listener_set *set = c->worker->options.listeners;
+    for (size_t i = 0; set != NULL && i < set->count; i++) {
+        if (set->items[i].port == c->target->port)
+            return listener_set_has_peer(set, fd);
+    }
+    return false;
+}
+
 static void on_dialed(void *arg, int fd)
 {
     struct target_conn *c = arg;
     c->dial = NULL;
     c->state = CONN_HANDSHAKE;
     note_address(c, fd);
+    c->leads_home = leads_home(c, fd);
     struct err e = open_link(c, fd);
     if (failed(e))
         fail_conn(c, e);
@@ -381,6 +394,11 @@ bool target_conn_is_ready(const struct target_conn *c)
 bool target_conn_is_reused(const struct target_conn *c)
 {
     return c->exchange_count > 0;
+}
+
+bool target_conn_leads_home(const struct target_conn *c)
+{
+    return c->leads_home;
 }
 
 enum target_stage target_conn_stage(const struct target_conn *c)

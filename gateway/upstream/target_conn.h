@@ -50,6 +50,9 @@ bool target_conn_is_ready(const struct target_conn *c);
 /* True if it has carried an exchange before: the target may have closed it just now. */
 bool target_conn_is_reused(const struct target_conn *c);
 
+/* True if its other end is a listener of this gateway. */
+bool target_conn_leads_home(const struct target_conn *c);
+
 /* How far it has got, or had got when it failed: still known inside on_failed. */
 enum target_stage { TARGET_RESOLVING, TARGET_CONNECTING, TARGET_HANDSHAKE };
 enum target_stage target_conn_stage(const struct target_conn *c);

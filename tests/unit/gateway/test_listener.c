@@ -104,6 +104,43 @@ static void a_port_alone_means_both_families(void **state)
 
 /* ---- one owner per port ---- */
 
+static const struct {
+    const char *name, *listens, *connects;
+    bool want;
+} peer_rows[] = {
+    {"the address itself", "127.0.0.1:0", "127.0.0.1", true},
+    {"another one on the same port", "127.0.0.2:0", "127.0.0.1", false},
+    {"any", "0.0.0.0:0", "127.0.0.1", true},
+    {"any, by another name", "0.0.0.0:0", "127.0.0.3", true},
+};
+
+/* other listens where the client goes, on the port of the set. */
+static void it_is_known_who_leads_to_us(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(peer_rows); i++) {
+        char at[64], other_text[64];
+        struct listener_set *set;
+        int other = -1;
+        assert_ok(listener_set_new(1, &set));
+        assert_ok(listener_set_open(set, LISTENER_HTTP, str_from(peer_rows[i].listens), at));
+        struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(set->items[0].port)};
+        assert_int_equal(inet_pton(AF_INET, peer_rows[i].connects, &to.sin_addr), 1);
+        (void)snprintf(other_text, sizeof(other_text), "%s:%u", peer_rows[i].connects,
+                       (unsigned)set->items[0].port);
+        if (!peer_rows[i].want)
+            assert_ok(listener_open_one(str_from(other_text), &other, at));
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_row(peer_rows[i].name, !listener_set_has_peer(set, fd)); /* not connected */
+        assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof(to)), 0);
+        assert_row(peer_rows[i].name, listener_set_has_peer(set, fd) == peer_rows[i].want);
+        (void)close(fd);
+        if (other >= 0)
+            (void)close(other);
+        listener_set_free(set);
+    }
+}
+
 static void a_port_in_use_is_told_by_name(void **state)
 {
     (void)state;
@@ -363,6 +400,7 @@ int main(void)
         cmocka_unit_test(what_is_no_address_is_refused),
         cmocka_unit_test(a_free_port_is_found_and_shared_by_the_workers),
         cmocka_unit_test(a_port_alone_means_both_families),
+        cmocka_unit_test(it_is_known_who_leads_to_us),
         cmocka_unit_test(a_port_in_use_is_told_by_name),
         cmocka_unit_test(the_admin_port_is_opened_alone),
         cmocka_unit_test(a_client_comes_with_its_address),

@@ -126,6 +126,44 @@ static void when_every_target_refuses_it_is_502(void **state)
     (void)close(client);
 }
 
+/* The gateway itself as target: one request must not become thousands. */
+static void a_route_that_leads_back_to_itself_is_502(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *host, *path, *members, *want;
+    } rows[] = {
+        {"itself", "loop.example", "/", "", "HTTP/1.1 502 "},
+        {"by its own name", "loop.example", "/a/../b", ", 'host_header': 'loop.example'",
+         "HTTP/1.1 502 "},
+        {"another route", "loop.example", "/", ", 'host_header': 'a.example'", "HTTP/1.1 200 "},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char body[512], request[128];
+        (void)snprintf(body, sizeof(body),
+                       "{'hosts': ['loop.example'], 'certificate': 'none',"
+                       " 'https': 'optional', 'upstream': {'targets':"
+                       " [{'url': 'http://127.0.0.1:%u'}]}%s}",
+                       (unsigned)b.listeners->items[0].port, rows[i].members);
+        temp_config_route(&b.store, "loop", body);
+        (void)snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n",
+                       rows[i].path, rows[i].host);
+        int client = loopback_connect(&b);
+        loopback_say(client, request);
+        if (has(rows[i].want, "200")) {
+            int target = loopback_accept(&b);
+            (void)loopback_hear_head(target);
+            loopback_say(target, ANSWER);
+            (void)close(target);
+        }
+        assert_row(rows[i].name, has(hear_status(client), rows[i].want));
+        (void)close(client);
+    }
+    assert_true(loopback_is_quiet(&b));
+    loopback_drain(&b);
+    assert_has(loopback_lines(&b).p, "target_loop");
+}
+
 static void when_every_target_drains_it_is_503(void **state)
 {
     (void)state;
@@ -394,6 +432,7 @@ int main(void)
         LOOPBACK(a_dead_kept_connection_is_replaced_unseen),
         LOOPBACK(the_next_target_serves_when_one_refuses),
         LOOPBACK(when_every_target_refuses_it_is_502),
+        LOOPBACK(a_route_that_leads_back_to_itself_is_502),
         LOOPBACK(when_every_target_drains_it_is_503),
         LOOPBACK(a_malformed_request_is_answered_and_ends_the_connection),
         LOOPBACK(a_request_behind_a_malformed_one_is_not_read),
