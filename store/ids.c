@@ -13,12 +13,15 @@ struct err ids_from_text(struct arena *a, struct str text, struct str *ret_id)
 {
     char id[ID_MAX_BYTES];
     size_t len = 0;
+    bool was_replaced = false; /* the last byte of id stands for others */
     for (size_t i = 0; i < text.len && len < sizeof(id); i++) {
         char c = chr_lower(text.p[i]);
-        if (is_letter_or_digit(c) || (len > 0 && (c == '.' || c == '_')))
-            id[len++] = c;
-        else if (len > 0 && id[len - 1] != '-')
-            id[len++] = '-';
+        bool is_kept = is_letter_or_digit(c) || c == '-' || c == '.' || c == '_';
+        bool is_repeated = was_replaced && (!is_kept || c == '-');
+        if (is_repeated || (len == 0 && !is_letter_or_digit(c)))
+            continue;
+        id[len++] = is_kept ? c : '-';
+        was_replaced = !is_kept;
     }
     while (len > 0 && !is_letter_or_digit(id[len - 1]))
         len--;

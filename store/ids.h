@@ -11,7 +11,8 @@
 
 #include "gateway/base/arena.h"
 
-/* text: anything; never empty afterwards. */
+/* text: anything; never empty afterwards.  Runs of what an id cannot hold become one hyphen;
+ * hyphens stay, for "xn--" has two. */
 struct err ids_from_text(struct arena *a, struct str text, struct str *ret_id);
 
 /* host as a route stores it; path may be empty. */

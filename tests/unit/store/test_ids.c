@@ -16,6 +16,7 @@ static const struct {
     {"::1", "", "1"},
     {"my_app.internal", "", "my_app.internal"},
     {"a.org", "/%2f..", "a.org-2f"},
+    {"xn--bcher-kva.example", "", "xn--bcher-kva.example"},
 };
 
 static const struct {
@@ -23,6 +24,7 @@ static const struct {
 } texts[] = {
     {"Backup Script", "backup-script"}, {"  --x--  ", "x"}, {"", "unnamed"},
     {"\xc3\xa4\xc3\xb6", "unnamed"},    {"...", "unnamed"}, {"a..b", "a..b"},
+    {"Web - Shop", "web-shop"},         {"a--b", "a--b"},
 };
 
 static void check_form(struct str id)
