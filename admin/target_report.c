@@ -40,8 +40,9 @@ static void read_health(const struct upstream *u, const struct target_live *live
     r->state = judge(u, live, r, now_ms);
     r->is_probed = r->state == TARGET_DOWN && upstream_is_checked(u);
     r->ejections = load(&h->ejections);
-    if (r->state == TARGET_EJECTED)
-        r->ejected_until = wall_time(load(&h->ejected_until), now_ms);
+    uint64_t until = load(&h->ejected_until);
+    if (r->state == TARGET_EJECTED && now_ms < until)
+        r->ejected_until = wall_time(until, now_ms);
     if (back_at != 0 && now_ms < back_at + u->health.slow_start_ms)
         r->slow_start_until = wall_time(back_at + u->health.slow_start_ms, now_ms);
 }
@@ -106,6 +107,9 @@ struct str target_report_reason(struct arena *a, const struct target_report *r, 
         return arena_fmt(a, "%.*s is down%s%.*s", STR_ARG(url),
                          r->is_probed ? ", say its health checks" : "", STR_ARG(why));
     case TARGET_EJECTED:
+        if (r->ejected_until == 0)
+            return arena_fmt(a, "%.*s is left out until its health checks succeed%.*s",
+                             STR_ARG(url), STR_ARG(why));
         units_format_time(r->ejected_until, at);
         return arena_fmt(a, "%.*s is left out until %s%.*s", STR_ARG(url), at, STR_ARG(why));
     case TARGET_TRIAL:

@@ -25,7 +25,7 @@ struct target_report {
     int32_t error_detail;
     int64_t error_at;
     int64_t ok_at;
-    int64_t ejected_until;    /* wall clock, as are these; 0: not EJECTED */
+    int64_t ejected_until;    /* wall clock, as are these; 0: not EJECTED, or a probe ends it */
     int64_t slow_start_until; /* 0: it has its whole share */
     int64_t stale_at;         /* its name does not resolve since; 0: it does */
     uint64_t requests;

@@ -68,7 +68,8 @@ uint64_t health_wait_ms(const struct upstream *u, const struct target *t, uint64
 {
     uint64_t until = ejected_until(u, t);
     uint64_t wait_ms = until > now_ms ? until - now_ms : 0;
-    if (is_probe_down(u, t) && wait_ms < u->health.interval_ms)
+    bool is_over = until != 0 && wait_ms == 0 && upstream_is_checked(u); /* a probe ends it */
+    if ((is_probe_down(u, t) || is_over) && wait_ms < u->health.interval_ms)
         wait_ms = u->health.interval_ms;
     return wait_ms;
 }

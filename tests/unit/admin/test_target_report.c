@@ -30,6 +30,8 @@ static const struct {
      false},
     {"ejected long enough", ERR_TARGET_CONNECT, 101, 100, true, false, NOW_MS, 0, false,
      "trial", true},
+    {"ejected long enough, with probes", ERR_TARGET_CONNECT, 101, 100, true, true, NOW_MS, 0,
+     false, "ejected", false},
     {"ejected when it was not alone", ERR_TARGET_CONNECT, 100, 101, false, false, NOW_MS + 1, 0,
      false, "up", true},
     {"good probes alone", NULL, 0, 0, false, true, 0, 3, false, "up", true},
@@ -100,6 +102,13 @@ static void test_reasons(void **state)
     assert_str(target_report_reason(a, &r, url),
                "http://a was left out and is tried again: cannot connect to the target: "
                "Connection refused");
+    u.health.is_tcp = true;
+    r = target_report_read(&u, &t);
+    assert_int_equal(r.ejected_until, 0);
+    assert_str(target_report_reason(a, &r, url),
+               "http://a is left out until its health checks succeed: cannot connect to the "
+               "target: Connection refused");
+    u.health.is_tcp = false;
     atomic_store(&live.health.ejected_until, 0);
     atomic_store(&live.health.back_at, NOW_MS - 1000);
     atomic_store(&live.stale_at, NOW_AT - 60);

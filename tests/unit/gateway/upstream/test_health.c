@@ -208,6 +208,8 @@ static void waiting_times_say_when_it_may_be_back(void **state)
     assert_int_equal(health_wait_ms(u, &b.targets[0], 1003000), 7000);
     assert_int_equal(health_wait_ms(u, &b.targets[0], 1013000), 0);
     b.route.upstream.health.is_tcp = true;
+    assert_int_equal(health_wait_ms(u, &b.targets[0], 1003000), 7000);
+    assert_int_equal(health_wait_ms(u, &b.targets[0], 1013000), 10000);
     play("down", &b, "bbb");
     assert_int_equal(health_wait_ms(u, &b.targets[0], 1013000), 10000);
 }
