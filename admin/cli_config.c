@@ -104,8 +104,9 @@ const struct cli_command cli_config_commands[] = {
      .flags = import_flags,
      .summary = "Replace the whole configuration by a document, all or nothing.",
      .more =
-        "FILE \"-\" is standard input. Settings, ACME settings and routes are replaced;\n"
-        "certificates and tokens stay as they are.\n"
+        "FILE \"-\" is standard input. Settings, ACME settings and routes are replaced:\n"
+        "what FILE does not have is removed or set back to its default. Certificates and\n"
+        "tokens stay as they are.\n"
         "\n"
         "Examples:\n"
         "  gatehouse import backup.json --dry-run\n"
