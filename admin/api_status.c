@@ -5,6 +5,7 @@
 #include "admin/api.h"
 #include "admin/route_report.h"
 #include "admin/target_report.h"
+#include "store/host_name.h"
 
 #include "gateway/base/clock.h"
 #include "gateway/base/units.h"
@@ -55,6 +56,18 @@ static struct str wanted_cert(const struct snapshot *s, const struct route *r)
     return r->certificate;
 }
 
+/* A host of the route that clients will not believe the certificate for; empty: there is none.
+ * "*" is whatever name they come with. */
+static struct str uncovered_host(const struct cert *c, const struct route *r)
+{
+    for (size_t i = 0; i < r->hosts.count; i++) {
+        struct str host = r->hosts.items[i];
+        if (host_name_kind(host) != HOST_ANY && !cert_names_cover(&c->names, host))
+            return host;
+    }
+    return STR_NONE;
+}
+
 /* Why the route's certificate is not what it should be; empty if it is. */
 static struct str certificate_reason(struct arena *a, const struct snapshot *s,
                                      const struct route *r)
@@ -69,6 +82,10 @@ static struct str certificate_reason(struct arena *a, const struct snapshot *s,
     if (c == NULL)
         return arena_fmt(a, "certificate \"%.*s\" does not exist", STR_ARG(id));
     enum cert_state state = cert_state_now(c, clock_now_at());
+    struct str host = uncovered_host(c, r);
+    if (!str_is_empty(host))
+        return arena_fmt(a, "certificate \"%.*s\" does not cover %.*s", STR_ARG(id),
+                         STR_ARG(host));
     if (state == CERT_ACTIVE || (state == CERT_RENEWING && c->has_material))
         return STR_NONE;
     /* A failed renewal keeps the old pair serving: worth a word, not an alarm in other

@@ -1,8 +1,10 @@
 #include "tests/support/api_fixture.h"
+#include "tests/support/pem_pair.h"
 #include "tests/support/unit.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static struct api_fixture fixture;
 
@@ -92,6 +94,51 @@ static void test_a_certificate_that_is_not_there_yet(void **state)
     api_answer_fini(&a);
 }
 
+static void import_cert(const char *id, const char *names)
+{
+    AUTO(arena_free) struct arena *a = arena_new(4096, 1024 * 1024);
+    struct pem_pair pair = pem_pair_make(a, names);
+    AUTO(json_decref)
+    json_t *doc = json_pack("{s:s, s:s%, s:s%}", "id", id, "chain_pem", pair.chain.p,
+                            pair.chain.len, "key_pem", pair.key.p, pair.key.len);
+    char *body = json_dumps(doc, 0);
+    api_fixture_expect(&fixture, 201, "POST", "/v1/certificates", body);
+    free(body);
+}
+
+static void test_a_certificate_for_other_names(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *hosts;
+        const char *reason; /* NULL: none */
+    } rows[] = {
+        {"\"a.test\"", NULL},
+        {"\"a.test\",\"x.b.test\",\"*.b.test\"", NULL},
+        {"\"*\"", NULL},
+        {"\"a.test\",\"b.test\"", "certificate \"c\" does not cover b.test"},
+        {"\"*.test\"", "certificate \"c\" does not cover *.test"},
+        {"\"x.y.b.test\"", "certificate \"c\" does not cover x.y.b.test"},
+    };
+    import_cert("c", "DNS:a.test,DNS:*.b.test");
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char body[256];
+        struct api_answer a;
+        (void)snprintf(body, sizeof(body),
+                       "{\"hosts\":[%s],\"certificate\":\"c\","
+                       "\"upstream\":{\"targets\":[{\"url\":\"http://127.0.0.1:1\"}]}}",
+                       rows[i].hosts);
+        api_fixture_expect(&fixture, i == 0 ? 201 : 200, "PUT", "/v1/routes/r", body);
+        const json_t *route = route_status(&a);
+        const json_t *reasons = json_object_get(route, "reasons");
+        assert_int_equal(json_array_size(reasons), rows[i].reason != NULL);
+        assert_string_equal(text(route, "state"), rows[i].reason != NULL ? "degraded" : "ok");
+        if (rows[i].reason != NULL)
+            assert_string_equal(json_string_value(json_array_get(reasons, 0)), rows[i].reason);
+        api_answer_fini(&a);
+    }
+}
+
 static void test_a_disabled_route_is_nobodys_trouble(void **state)
 {
     (void)state;
@@ -160,6 +207,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_target_that_fails, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_certificate_that_is_not_there_yet, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(test_a_certificate_for_other_names, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_disabled_route_is_nobodys_trouble, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_settings_that_lead_nowhere, set_up, tear_down),
