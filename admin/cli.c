@@ -36,7 +36,7 @@ static const char run_synopsis[] =
     "  gatehouse run [--data DIR] [--http ADDR:PORT]... [--https ADDR:PORT]... "
     "[--admin ADDR:PORT]\n"
     "                [--workers N] [--user NAME] [--log-level L] [--access-log PATH|-|off]\n"
-    "                [--access-log-format human|json|combined]\n";
+    "                [--access-log-format human|json|combined] [--resolver IP:PORT]\n";
 
 static void print_synopsis(FILE *out, const char *group, const struct cli_command *c)
 {

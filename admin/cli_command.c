@@ -53,7 +53,9 @@ enum cli_exit cli_complain(struct cli *cli, enum cli_exit status, const char *fm
 bool cli_is_coloured(const struct cli *cli)
 {
     const char *no_color = cli->env->variable(cli->env->arg, "NO_COLOR");
-    return cli->env->is_terminal && (no_color == NULL || no_color[0] == '\0');
+    const char *term = cli->env->variable(cli->env->arg, "TERM");
+    return cli->env->is_terminal && (no_color == NULL || no_color[0] == '\0') &&
+           (term == NULL || strcmp(term, "dumb") != 0);
 }
 
 /* ---- asking ---- */

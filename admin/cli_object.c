@@ -73,7 +73,7 @@ static struct str json_text(struct cli *cli, const json_t *value)
     return text;
 }
 
-static void print_member(struct cli *cli, const char *name, const json_t *value)
+void cli_object_print_member(struct cli *cli, const char *name, const json_t *value)
 {
     struct str text;
     if (json_is_string(value))
@@ -90,5 +90,5 @@ void cli_object_print_members(struct cli *cli, json_t *doc)
 {
     const char *name;
     json_t *value;
-    json_object_foreach(doc, name, value) print_member(cli, name, value);
+    json_object_foreach(doc, name, value) cli_object_print_member(cli, name, value);
 }

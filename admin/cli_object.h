@@ -19,5 +19,8 @@ enum cli_exit cli_object_set(struct cli *cli, struct str path, const struct shap
 /* The first argument is the id.  noun: "Route". */
 enum cli_exit cli_object_remove(struct cli *cli, const char *collection, const char *noun);
 
+/* One "name  value" line; a long text is only counted. */
+void cli_object_print_member(struct cli *cli, const char *name, const json_t *value);
+
 /* Every member of an object as "name  value" lines, for objects that need no more. */
 void cli_object_print_members(struct cli *cli, json_t *doc);

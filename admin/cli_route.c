@@ -3,11 +3,26 @@
 #include "admin/cli_edit.h"
 #include "admin/cli_object.h"
 #include "admin/cli_target.h"
+#include "store/host_name.h"
+#include "store/ids.h"
 #include "store/model.h"
 
 #include "gateway/base/json.h"
 
-/* "http://a, http://b", or what is answered without a target. */
+/* "http://a (backup) (weight 3)" */
+static struct str target_of(struct cli *cli, const json_t *target)
+{
+    json_int_t weight = json_integer_value(json_object_get(target, "weight"));
+    struct str heavy =
+        weight == 1 ? STR("")
+                    : arena_fmt(cli->arena, " (weight %" JSON_INTEGER_FORMAT ")", weight);
+    return arena_fmt(cli->arena, "%s%s%s%.*s", cli_text(cli, target, "url").p,
+                     json_is_true(json_object_get(target, "backup")) ? " (backup)" : "",
+                     json_is_true(json_object_get(target, "drain")) ? " (drain)" : "",
+                     STR_ARG(heavy));
+}
+
+/* "http://a, http://b (backup)", or what is answered without a target. */
 static struct str targets_of(struct cli *cli, const json_t *route)
 {
     struct str joined = STR("");
@@ -20,9 +35,9 @@ static struct str targets_of(struct cli *cli, const json_t *route)
         return arena_fmt(cli->arena, "answer %s", cli_text(cli, respond, "status").p);
     const json_t *list = json_object_get(json_object_get(route, "upstream"), "targets");
     for (size_t i = 0; i < json_array_size(list); i++) {
-        struct str url = cli_text(cli, json_array_get(list, i), "url");
+        struct str target = target_of(cli, json_array_get(list, i));
         joined = arena_fmt(cli->arena, "%.*s%s%.*s", STR_ARG(joined), i == 0 ? "" : ", ",
-                           STR_ARG(url));
+                           STR_ARG(target));
     }
     return joined;
 }
@@ -104,13 +119,49 @@ static void print_headers(struct cli *cli, const json_t *route, const char *memb
                        CLI_PLAIN);
 }
 
+/* As if it had not been given. */
+static bool is_standard(const json_t *value, const json_t *schema)
+{
+    const json_t *standard = json_object_get(schema, "default");
+    if (standard != NULL)
+        return json_equal(value, standard);
+    return json_is_null(value) || json_is_false(value) ||
+           (json_is_integer(value) && json_integer_value(value) == 0) ||
+           (json_is_string(value) && json_string_length(value) == 0) ||
+           (json_is_array(value) && json_array_size(value) == 0);
+}
+
+/* The members below that differ from their defaults, by the names that `route set` takes. */
+static void print_changed(struct cli *cli, struct str name, json_t *value, const json_t *schema)
+{
+    const json_t *known = json_object_get(schema, "properties");
+    const char *key;
+    json_t *member;
+    if (!json_is_object(value)) {
+        if (!is_standard(value, schema))
+            cli_object_print_member(cli, name.p, value);
+        return;
+    }
+    json_object_foreach(value, key, member)
+        print_changed(cli, arena_fmt(cli->arena, "%.*s.%s", STR_ARG(name), key), member,
+                      json_object_get(known, key));
+}
+
+static bool is_always_shown(const char *member)
+{
+    static const char *const shown[] = {"targets", "balance", "retries", "timeouts"};
+    for (size_t i = 0; i < ARRAY_LEN(shown); i++) {
+        if (strcmp(member, shown[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* What a route with targets has besides. */
-static void print_upstream(struct cli *cli, const json_t *upstream)
+static void print_upstream(struct cli *cli, json_t *upstream)
 {
     const json_t *timeouts = json_object_get(upstream, "timeouts");
     cli_print_pair(cli, "balance", cli_text(cli, upstream, "balance"), CLI_PLAIN);
-    cli_print_pair(cli, "tls.verify", cli_text(cli, json_object_get(upstream, "tls"), "verify"),
-                   CLI_PLAIN);
     cli_print_pair(cli, "retries", cli_text(cli, upstream, "retries"), CLI_PLAIN);
     cli_print_pair(cli, "timeouts",
                    arena_fmt(cli->arena, "connect %s, response %s, idle %s",
@@ -118,11 +169,21 @@ static void print_upstream(struct cli *cli, const json_t *upstream)
                              json_string_value(json_object_get(timeouts, "response")),
                              json_string_value(json_object_get(timeouts, "idle"))),
                    CLI_PLAIN);
+    AUTO(json_decref) json_t *schema = shape_schema(route_shape);
+    const json_t *known = json_object_get(
+        json_object_get(json_object_get(schema, "properties"), "upstream"), "properties");
+    const char *name;
+    json_t *value;
+    json_object_foreach(upstream, name, value)
+    {
+        if (!is_always_shown(name))
+            print_changed(cli, str_from(name), value, json_object_get(known, name));
+    }
 }
 
 static void print_route(struct cli *cli, json_t *route)
 {
-    const json_t *upstream = json_object_get(route, "upstream");
+    json_t *upstream = json_object_get(route, "upstream");
     static const char *const members[] = {"path",         "enabled",     "certificate", "https",
                                           "strip_prefix", "host_header", "max_body"};
     cli_print_pair(cli, "id", cli_text(cli, route, "id"), CLI_PLAIN);
@@ -143,9 +204,22 @@ static void print_route(struct cli *cli, json_t *route)
                    CLI_PLAIN);
 }
 
+/* An international name stands for the id that was made from it. */
+static struct str id_of(struct cli *cli)
+{
+    struct str typed = cli->args.arguments[0], host = typed, id;
+    bool is_ascii = true;
+    for (size_t i = 0; i < typed.len; i++)
+        is_ascii &= (unsigned char)typed.p[i] < 0x80;
+    if (is_ascii || host_name_check_host(cli->arena, &host) != NULL ||
+        failed(ids_from_host(cli->arena, host, STR(""), &id)))
+        return typed;
+    return id;
+}
+
 static enum cli_exit show(struct cli *cli)
 {
-    return cli_object_show(cli, cli_path(cli, "routes", cli->args.arguments[0]), print_route);
+    return cli_object_show(cli, cli_path(cli, "routes", id_of(cli)), print_route);
 }
 
 /* ---- add ---- */
@@ -308,17 +382,34 @@ static struct err add_target(struct cli *cli, json_t *targets, struct str typed,
     return json_array_append_new(targets, target) == 0 ? OK : fail(ERR_MEMORY, 0);
 }
 
-/* A route that redirects or responds has none; else there must be one. */
+static bool has_flag(struct cli *cli, const char *flag)
+{
+    return cli_args_value(&cli->args, flag).p != NULL;
+}
+
+/* What cannot be meant, whatever the gateway says; NULL: nothing. */
+static const char *misuse(struct cli *cli)
+{
+    bool redirects = has_flag(cli, "redirect"), responds = has_flag(cli, "respond");
+    bool has_targets = cli->args.argument_count > 1 || has_flag(cli, "backup");
+    if (redirects && responds)
+        return "--redirect and --respond exclude each other";
+    if (has_targets && (redirects || responds))
+        return "with --redirect or --respond there is no TARGET";
+    if (has_flag(cli, "status") && !redirects)
+        return responds ? "--status needs --redirect; --respond takes the status itself"
+                        : "--status needs --redirect";
+    if (has_flag(cli, "body") && !responds)
+        return "--body needs --respond";
+    if (cli->args.argument_count < 2 && !redirects && !responds)
+        return "a TARGET is missing, or --redirect or --respond";
+    return NULL;
+}
+
 static struct err put_targets(struct cli *cli, json_t *route, struct str *ret_words)
 {
     AUTO(json_decref) json_t *targets = json_array();
-    bool is_local = cli_args_value(&cli->args, "redirect").p != NULL ||
-                    cli_args_value(&cli->args, "respond").p != NULL;
     struct str backup;
-    if (cli->args.argument_count < 2 && !is_local) {
-        *ret_words = STR("a TARGET is missing, or --redirect or --respond");
-        return fail(ERR_SYNTAX, 0);
-    }
     for (size_t i = 1; i < cli->args.argument_count; i++)
         TRY(add_target(cli, targets, cli->args.arguments[i], false, ret_words));
     for (size_t i = 0; (backup = cli_args_nth(&cli->args, "backup", i)).p != NULL; i++)
@@ -333,6 +424,11 @@ static struct err make_route(struct cli *cli, struct str ca, json_t *route,
 {
     json_t *hosts;
     struct str path;
+    const char *wrong = misuse(cli);
+    if (wrong != NULL) {
+        *ret_words = str_from(wrong);
+        return fail(ERR_SYNTAX, 0);
+    }
     TRY(cli_target_site(cli->arena, cli->args.arguments[0], &hosts, &path, ret_words));
     TRY(cli_edit_put(route, STR("hosts"), hosts));
     TRY(cli_edit_put(route, STR("path"), json_from_str(path)));
@@ -415,11 +511,12 @@ static enum cli_exit add(struct cli *cli)
 
 static enum cli_exit set(struct cli *cli)
 {
-    return cli_object_set(cli, cli_path(cli, "routes", cli->args.arguments[0]), route_shape, 1);
+    return cli_object_set(cli, cli_path(cli, "routes", id_of(cli)), route_shape, 1);
 }
 
 static enum cli_exit rm(struct cli *cli)
 {
+    cli->args.arguments[0] = id_of(cli);
     return cli_object_remove(cli, "routes", "Route");
 }
 

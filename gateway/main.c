@@ -140,7 +140,9 @@ static struct err open_logs(struct process *p)
     }
     TRY(log_writer_new(fds, &p->writer));
     bool is_tty = isatty(STDERR_FILENO) == 1;
-    bool is_plain = getenv("NO_COLOR") != NULL && getenv("NO_COLOR")[0] != '\0';
+    const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+    bool is_plain = (no_color != NULL && no_color[0] != '\0') ||
+                    (term != NULL && strcmp(term, "dumb") == 0);
     log_setup(&(struct log_options){.format = !is_tty    ? LOG_FORMAT_JSON
                                               : is_plain ? LOG_FORMAT_HUMAN
                                                          : LOG_FORMAT_COLOUR,

@@ -120,6 +120,65 @@ static void test_flags_of_the_upstream(void **state)
     assert_int_equal(cli_fixture_run(&fixture, "route add b.example 8080 --balance best"), 1);
 }
 
+static void test_show_tells_what_is_unusual(void **state)
+{
+    (void)state;
+    cli_fixture_ok(&fixture, "route add a.example https://10.0.0.5 --id r --certificate none");
+    cli_fixture_ok(&fixture, "route show r");
+    assert_true(cli_fixture_said(&fixture, "round_robin"));
+    assert_false(cli_fixture_said(&fixture, "health"));
+    assert_false(cli_fixture_said(&fixture, "tls."));
+    assert_false(cli_fixture_said(&fixture, "weight"));
+    cli_fixture_ok(&fixture, "route set r "
+                             "upstream.health.path=/up upstream.health.interval=3s "
+                             "upstream.sticky.cookie=gw upstream.max_connections=20 "
+                             "upstream.queue.size=7 upstream.proxy_protocol=v1 "
+                             "upstream.tls.server_name=in.lan upstream.protocol=1.1");
+    static const char *const words[] = {
+        "health.path",     "/up",    "health.interval", "3s",  "sticky.cookie",  "gw",
+        "max_connections", "20",     "queue.size",      "7",   "proxy_protocol", "v1",
+        "tls.server_name", "in.lan", "protocol",        "1.1",
+    };
+    cli_fixture_ok(&fixture, "route show r");
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        if (!cli_fixture_said(&fixture, words[i]))
+            fail_msg("no %s in: %s", words[i], fixture.out);
+    }
+    assert_false(cli_fixture_said(&fixture, "unhealthy_after"));
+}
+
+static void test_show_marks_targets(void **state)
+{
+    (void)state;
+    api_fixture_expect(&fixture.api, 201, "PUT", "/v1/routes/r",
+                       "{\"hosts\":[\"a.example\"],\"certificate\":\"none\","
+                       "\"upstream\":{\"targets\":[{\"url\":\"http://a\",\"weight\":3},"
+                       "{\"url\":\"http://b\",\"drain\":true},"
+                       "{\"url\":\"http://c\",\"backup\":true}]}}");
+    static const char *const commands[] = {"route show r", "route list"};
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        cli_fixture_ok(&fixture, commands[i]);
+        assert_true(cli_fixture_said(
+            &fixture, "http://a (weight 3), http://b (drain), http://c (backup)"));
+    }
+}
+
+static void test_international_names_stand_for_their_ids(void **state)
+{
+    (void)state;
+    cli_fixture_ok(&fixture, "route add B\xc3\xbc"
+                             "cher.example 8080 --certificate none");
+    assert_true(cli_fixture_said(&fixture, "\"xn--bcher-kva.example\""));
+    cli_fixture_ok(&fixture, "route set b\xc3\xbc"
+                             "cher.example https=optional");
+    cli_fixture_ok(&fixture, "route show B\xc3\xbc"
+                             "cher.example");
+    assert_true(cli_fixture_said(&fixture, "optional"));
+    cli_fixture_ok(&fixture, "route rm b\xc3\xbc"
+                             "cher.example");
+    assert_int_equal(cli_fixture_run(&fixture, "route show \xff"), 1);
+}
+
 static void test_routes_without_targets(void **state)
 {
     (void)state;
@@ -137,7 +196,21 @@ static void test_routes_without_targets(void **state)
     assert_true(cli_fixture_said(&fixture, "answer 410"));
     assert_int_equal(cli_fixture_run(&fixture, "route add d.example"), 2);
     assert_int_equal(cli_fixture_run(&fixture, "route add d.example --respond soon"), 2);
-    assert_int_equal(cli_fixture_run(&fixture, "route add d.example 80 --respond 200"), 1);
+    static const char *const misuses[][2] = {
+        {"80 --respond 200", "there is no TARGET"},
+        {"--backup 80 --redirect https://a", "there is no TARGET"},
+        {"--respond 200 --redirect https://a", "exclude each other"},
+        {"80 --status 301", "--status needs --redirect"},
+        {"--respond 200 --status 301", "takes the status itself"},
+        {"80 --body x", "--body needs --respond"},
+        {"--redirect https://a --body x", "--body needs --respond"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(misuses); i++) {
+        char line[128];
+        (void)snprintf(line, sizeof(line), "route add d.example %s", misuses[i][0]);
+        assert_int_equal(cli_fixture_run(&fixture, line), 2);
+        assert_non_null(strstr(fixture.err, misuses[i][1]));
+    }
 }
 
 static void test_add_prefix(void **state)
@@ -214,6 +287,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_add_with_all_flags, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_flags_of_the_upstream, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_routes_without_targets, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_show_tells_what_is_unusual, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_show_marks_targets, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_international_names_stand_for_their_ids, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_add_prefix, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_pin_says_how_to_verify, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_every_complaint_is_shown, set_up, tear_down),

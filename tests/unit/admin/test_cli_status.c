@@ -111,14 +111,16 @@ static void test_watching_repaints_a_terminal(void **state)
 static void test_colours_only_on_a_terminal_that_wants_them(void **state)
 {
     (void)state;
-    static const char *const variables[] = {"NO_COLOR", "1", NULL};
+    static const char *const unwanted[][3] = {{"NO_COLOR", "1", NULL}, {"TERM", "dumb", NULL}};
     cli_fixture_ok(&fixture, "route add a.example 8080 --id r --certificate none");
     fixture.is_terminal = true;
     cli_fixture_ok(&fixture, "status");
     assert_true(cli_fixture_said(&fixture, "\033["));
-    fixture.variables = variables;
-    cli_fixture_ok(&fixture, "status");
-    assert_false(cli_fixture_said(&fixture, "\033["));
+    for (size_t i = 0; i < ARRAY_LEN(unwanted); i++) {
+        fixture.variables = unwanted[i];
+        cli_fixture_ok(&fixture, "status");
+        assert_false(cli_fixture_said(&fixture, "\033["));
+    }
 }
 
 int main(void)
