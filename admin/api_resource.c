@@ -50,6 +50,10 @@ struct err api_resource_check(struct api_call *call, const struct api_resource *
     struct err e = precondition_check(call->request, etag);
     if (failed(e) && revision == 0)
         call->detail = arena_fmt(call->request->arena, "the %s does not exist", r->noun);
+    else if (failed(e) && precondition_is_known(call->request, etag))
+        call->detail =
+            arena_fmt(call->request->arena, "the %s exists already, at revision %llu", r->noun,
+                      (unsigned long long)revision);
     else if (failed(e))
         call->detail = arena_fmt(call->request->arena, "the %s is at revision %llu now",
                                  r->noun, (unsigned long long)revision);

@@ -72,16 +72,33 @@ struct err body_check_type(const struct admin_request *rq)
     return fail(ERR_WRONG_TYPE, 0);
 }
 
+/* No body is a text, a number or null. */
+static bool begins_as_container(struct str text)
+{
+    size_t i = 0;
+    while (i < text.len && memchr(" \t\r\n", text.p[i], 4) != NULL)
+        i++;
+    return i < text.len && (text.p[i] == '{' || text.p[i] == '[');
+}
+
 struct err body_json(const struct admin_request *rq, struct str *ret_words, json_t **ret_doc)
 {
     if (str_is_empty(rq->body)) {
         *ret_words = STR("a JSON body is needed");
         return fail(ERR_JSON, 0);
     }
-    struct err e = json_read(rq->body, ret_doc);
+    if (!begins_as_container(rq->body)) {
+        *ret_words = STR("malformed JSON: the body must be an object");
+        return fail(ERR_JSON, 0);
+    }
+    struct str twice;
+    struct err e = json_read_told(rq->body, ret_doc, &twice);
     if (err_is(e, ERR_JSON) && e.detail == 0)
         *ret_words = arena_fmt(rq->arena, "malformed JSON: nested deeper than %d levels",
                                JSON_DEPTH_MAX);
+    else if (err_is(e, ERR_JSON) && !str_is_empty(twice))
+        *ret_words = arena_fmt(rq->arena, "malformed JSON in line %d: \"%.*s\" is there twice",
+                               (int)e.detail, STR_ARG(twice));
     else if (err_is(e, ERR_JSON))
         *ret_words = arena_fmt(rq->arena, "malformed JSON in line %d", (int)e.detail);
     return e;

@@ -27,17 +27,37 @@ static bool is_too_deep(struct str text)
     return false;
 }
 
-struct err json_read(struct str text, json_t **ret_doc)
+/* The text between the quotes that end at end; jansson's own words leave out long ones. */
+static struct str key_before(struct str text, size_t end)
+{
+    if (end < 2 || end > text.len || text.p[end - 1] != '"')
+        return STR_NONE;
+    size_t begin = end - 1;
+    while (begin > 0 && (text.p[begin - 1] != '"' || (begin > 1 && text.p[begin - 2] == '\\')))
+        begin--;
+    return str_sub(text, begin, end - 1 - begin);
+}
+
+struct err json_read_told(struct str text, json_t **ret_doc, struct str *ret_twice)
 {
     json_error_t error = {.line = 0};
+    *ret_twice = STR_NONE;
     if (is_too_deep(text))
         return fail(ERR_JSON, 0);
     json_t *doc =
         json_loadb(text.len > 0 ? text.p : "", text.len, JSON_REJECT_DUPLICATES, &error);
+    if (doc == NULL && json_error_code(&error) == json_error_duplicate_key)
+        *ret_twice = key_before(text, (size_t)error.position);
     if (doc == NULL)
         return fail(ERR_JSON, error.line);
     *ret_doc = doc;
     return OK;
+}
+
+struct err json_read(struct str text, json_t **ret_doc)
+{
+    struct str twice;
+    return json_read_told(text, ret_doc, &twice);
 }
 
 struct writer {

@@ -17,6 +17,10 @@ AUTO_DEFINE(json_decref, json_t *)
 /* Refuses duplicate keys, trailing bytes, NUL in strings, depth beyond JSON_DEPTH_MAX. */
 struct err json_read(struct str text, json_t **ret_doc);
 
+/* The same; *ret_twice: the key that is a duplicate, as spelled in text, if that is what is
+ * wrong; else empty. */
+struct err json_read_told(struct str text, json_t **ret_doc, struct str *ret_twice);
+
 /* Compact text appended to out. */
 struct err json_write(const json_t *doc, struct buf *out);
 

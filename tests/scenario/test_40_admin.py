@@ -345,6 +345,31 @@ def test_body_that_is_no_object_is_refused(gateway, body, statuses):
     assert_unchanged(gateway)
 
 
+@pytest.mark.parametrize("key", ["path", "a member with a long name, longer than a line",
+                                 "caf\u00e9", 'with \\"quotes\\"'])
+def test_duplicate_member_is_named(gateway, key):
+    answer = gateway.api("POST", "/v1/routes", f'{{"{key}": 1,\n"{key}": 2}}'.encode())
+    problem = assert_problem(answer, 400)
+    assert "in line 2" in problem["detail"] and "is there twice" in problem["detail"]
+    assert key.split('"')[-1].rstrip("\\") in problem["detail"]
+
+
+@pytest.mark.parametrize("body", [b"null", b"[]", b"1", b'"text"'])
+@pytest.mark.parametrize("path", ["/v1/routes/shop", "/v1/settings", "/v1/acme"])
+def test_patch_that_is_no_object_is_refused(gateway, path, body):
+    gateway.must("PUT", "/v1/routes/shop", minimal())
+    before = gateway.must("GET", path)
+    problem = assert_problem(gateway.api("PATCH", path, body), 422 if body == b"[]" else 400)
+    assert "must be an object" in json.dumps(problem)
+    assert gateway.must("GET", path) == before
+
+
+def test_creating_what_exists_says_so(gateway):
+    gateway.must("PUT", "/v1/routes/shop", minimal())
+    answer = gateway.api("PUT", "/v1/routes/shop", minimal(), If_None_Match="*")
+    assert "exists already" in assert_problem(answer, 412)["detail"]
+
+
 @pytest.mark.parametrize("content_type", [
     "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "",
     "application/jsonx"])

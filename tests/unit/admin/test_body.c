@@ -94,8 +94,12 @@ static const struct {
     {"object", "{\"a\":1}", NULL},
     {"nothing", "", "a JSON body is needed"},
     {"line", "{\n\"a\":\n}", "malformed JSON in line 3"},
-    {"duplicate", "{\"a\":1,\n\"a\":2}", "malformed JSON in line 2"},
     {"trailing", "{} x", "malformed JSON in line 1"},
+    {"null", " \r\n\tnull", "malformed JSON: the body must be an object"},
+    {"white space", "  ", "malformed JSON: the body must be an object"},
+    {"twice", "{\"a\":1,\n\"a\":2}", "malformed JSON in line 2: \"a\" is there twice"},
+    {"twice, quoted", "{\"a\\\"b\":1,\"a\\\"b\":2}",
+     "malformed JSON in line 1: \"a\\\"b\" is there twice"},
     {"deep", "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[",
      "malformed JSON: nested deeper than 32 levels"},
 };
