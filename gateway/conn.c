@@ -152,6 +152,15 @@ static void go_idle(struct conn *c)
     loop_timer_set(c->worker->loop, &c->timer, HEAD_LIMIT_MS);
 }
 
+/* The next request may be here already; not while the client leaves its answers unread. */
+static void take_next(struct conn *c)
+{
+    if (link_queued(&c->link) >= RELAY_HIGH_BYTES)
+        return;
+    link_resume(&c->link);
+    link_read_soon(&c->link);
+}
+
 void conn_on_exchange_end(struct conn *c, bool is_cut)
 {
     c->exchange = NULL;
@@ -161,9 +170,7 @@ void conn_on_exchange_end(struct conn *c, bool is_cut)
         linger(c);
     } else {
         go_idle(c);
-        /* The next request may be here already. */
-        link_resume(&c->link);
-        link_read_soon(&c->link);
+        take_next(c);
     }
 }
 
@@ -327,6 +334,8 @@ static void on_link_sent(struct link *l)
         return;
     }
     c->idle_since_ms = loop_now_ms(c->worker->loop);
+    if (c->state == CONN_IDLE)
+        take_next(c);
     if (c->state != CONN_LINGER || !link_is_flushed(l))
         return;
     if (c->has_ended)

@@ -305,6 +305,8 @@ static enum step send_request(struct exchange *x)
     struct link *l = target_conn_link(x->target_conn);
     x->write_mark = l->write_count;
     x->received_mark = l->received_bytes;
+    if (target_conn_is_reused(x->target_conn))
+        link_expect_silence(l); /* what comes now answers nothing we have asked */
     struct err e = write_request(x);
     if (failed(e)) {
         exchange_give_up(x, e);

@@ -59,13 +59,17 @@ static bool may_go_on(const struct exchange *x, const struct failure *f)
 }
 
 /* A further try is another target's, but for a stale connection: then it is a fresh one's. */
-static void note_failure(struct exchange *x, const struct failure *f)
+static void note_failure(struct exchange *x, const struct failure *f, bool goes_on)
 {
     x->error = f->error;
-    if (f->is_stale) {
+    if (f->is_stale && goes_on) {
         x->is_repeated = true;
+        x->tries--;
         return;
     }
+    target_note_failure(x->target, f->error);
+    if (f->is_stale)
+        return;
     x->tried |= 1ull << (x->target - upstream_targets(&x->route->upstream));
     health_note_failure(x->route, x->target, f->error, loop_now_ms(x->worker->loop));
 }
@@ -76,11 +80,10 @@ static void on_target_failed(void *arg, struct err e)
     struct failure f = read_failure(x, e);
     x->failed_in = exchange_where(x);
     x->target_conn = NULL;
-    target_note_failure(x->target, e);
     if (exchange_is_over(x))
         return;
     bool goes_on = may_go_on(x, &f);
-    note_failure(x, &f);
+    note_failure(x, &f, goes_on);
     if (!goes_on) {
         exchange_give_up(x, e);
         return;

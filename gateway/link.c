@@ -79,6 +79,11 @@ void link_flush_late(struct link *l)
     link_flush_soon(l);
 }
 
+void link_expect_silence(struct link *l)
+{
+    l->priv.is_silence_due = true;
+}
+
 void link_read_soon(struct link *l)
 {
     if (can_read(l))
@@ -191,6 +196,8 @@ static struct err read_and_feed(struct link *l, bool *ret_eof)
         *ret_eof = true;
         return feed_eof(l);
     }
+    if (l->priv.is_silence_due)
+        return fail(ERR_IO, EPROTO);
     l->active_ms = loop_now_ms(l->priv.loop);
     l->received_bytes += got;
     return feed(l, str_make(l->priv.scratch->plain, got), false);
@@ -247,6 +254,12 @@ static void give_up_output(struct link *l, struct err e)
         report(l, e);
 }
 
+static void note_write(struct link *l)
+{
+    l->write_count++;
+    l->priv.is_silence_due = false;
+}
+
 size_t link_pass(void *link, struct str bytes)
 {
     struct link *l = link;
@@ -255,7 +268,7 @@ size_t link_pass(void *link, struct str bytes)
     if (l->priv.state != LINK_OPEN || link_is_closed(l) || l->priv.is_output_over ||
         failed(l->priv.pass_error) || queued > BODY_PASS_QUEUE_BYTES)
         return 0;
-    l->write_count++;
+    note_write(l);
     struct err e = transport_write(&l->transport, buf_view(&l->out), bytes, &sent);
     size_t from_out = sent < queued ? sent : queued;
     buf_consume(&l->out, from_out);
@@ -276,7 +289,7 @@ static void flush(struct link *l)
         buf_clear(&l->out);
     bool had_bytes = !link_is_flushed(l) && !l->priv.is_output_over;
     if (had_bytes)
-        l->write_count++;
+        note_write(l);
     if (had_bytes && !failed(e) && l->priv.is_half_closing)
         e = transport_write_last(&l->transport, buf_view(&l->out), &sent);
     else if (had_bytes && !failed(e))

@@ -57,6 +57,7 @@ struct link {
         bool is_half_closing;  /* FIN goes out when the queue is empty */
         bool is_discarding;    /* input is read and dropped */
         struct err pass_error; /* of link_pass; told by the next flush */
+        bool is_silence_due;   /* until something of ours has left */
         bool is_feeding;       /* inside the codec: closing must wait */
         bool must_close;
     } priv;
@@ -105,6 +106,10 @@ void link_flush_soon(struct link *l);
 
 /* The same, behind all that is to be done in this turn by now. */
 void link_flush_late(struct link *l);
+
+/* The peer has nothing to say before it has got what is queued now: bytes that come earlier
+ * are the error ERR_IO (EPROTO), and reach no codec. */
+void link_expect_silence(struct link *l);
 
 /* What was read already is offered to the codec again, in the next turn. */
 void link_read_soon(struct link *l);

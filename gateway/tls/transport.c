@@ -230,6 +230,7 @@ static struct err flush(struct transport *t)
     size_t waited = buf_len(unsent);
     size_t sent;
     t->priv.is_patient = false;
+    t->priv.has_tail = false;
     struct err e = socket_write(t, buf_view(unsent), buf_view(made), &sent);
     size_t sent_waited = sent < waited ? sent : waited;
     buf_consume(unsent, sent_waited);
@@ -318,6 +319,7 @@ static struct err end_handshake(struct transport *t)
     }
     TRY(hold_made(t));
     t->priv.is_patient = SSL_is_server(t->priv.ssl) == 1;
+    t->priv.has_tail = true;
     return OK;
 }
 
@@ -479,7 +481,7 @@ void transport_close(struct transport *t)
 {
     if (t->priv.fd < 0)
         return;
-    if (t->priv.ssl != NULL && transport_is_flushed(t)) {
+    if (t->priv.ssl != NULL && (transport_is_flushed(t) || t->priv.has_tail)) {
         say_goodbye(t);
         (void)flush(t);
     }

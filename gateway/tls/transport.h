@@ -46,6 +46,7 @@ struct transport {
         bool has_eof;        /* FIN seen by the BIO */
         bool is_ahead;       /* OpenSSL holds more: bytes, the end, or an error */
         bool is_patient;     /* unsent is a session ticket that waits for company */
+        bool has_tail;       /* unsent is the end of a handshake and nothing else */
     } priv;
 };
 

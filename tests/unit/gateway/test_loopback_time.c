@@ -4,6 +4,7 @@
 #include "gateway/base/limits.h"
 
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 static struct loopback b;
@@ -107,6 +108,51 @@ static void a_slow_client_gets_all_of_its_answer(void **state)
         }
         (void)close(client);
     }
+}
+
+static void say_big_answer(int target)
+{
+    static char body[50000];
+    memset(body, 'x', sizeof(body));
+    loopback_say(target, "HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n");
+    loopback_say_bytes(target, str_make(body, sizeof(body)));
+}
+
+static void hear_big_answer(int client)
+{
+    assert_string_equal(hear_status(client), "HTTP/1.1 200 OK");
+    (void)loopback_hear(client, 50000);
+}
+
+/* Whoever asks without reading the answers does not fill our memory, and loses none of them. */
+static void pipelined_requests_wait_for_the_client_to_read(void **state)
+{
+    (void)state;
+    enum { ASKED = 60, TOO_MANY = LINK_OUT_MAX_BYTES / 50000 };
+    int client = loopback_connect(&b), served = 1;
+    for (int i = 1; i < ASKED; i++)
+        loopback_say(client, GET);
+    int target = ask(&b, client, GET);
+    say_big_answer(target);
+    for (; served < ASKED; served++) {
+        struct pollfd p = {.fd = target, .events = POLLIN};
+        loopback_pass(&b, 0);
+        loopback_pass(&b, 0);
+        if (poll(&p, 1, 0) == 0)
+            break;
+        (void)loopback_hear_head(target);
+        say_big_answer(target);
+    }
+    assert_true(served < TOO_MANY);
+    for (int i = 0; i < served; i++)
+        hear_big_answer(client);
+    for (; served < ASKED; served++) {
+        (void)loopback_hear_head(target);
+        say_big_answer(target);
+        hear_big_answer(client);
+    }
+    (void)close(client);
+    (void)close(target);
 }
 
 /* Sending the rest of an answer is not a request that has begun. */
@@ -309,6 +355,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         LOOPBACK(a_half_closed_client_gets_its_answer),
         TIGHT(a_slow_client_gets_all_of_its_answer),
+        TIGHT(pipelined_requests_wait_for_the_client_to_read),
         TIGHT(a_client_that_was_slow_may_rest_like_others),
         LOOPBACK(a_head_must_come_in_time),
         LOOPBACK(an_idle_client_is_let_go),

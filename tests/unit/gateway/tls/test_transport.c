@@ -270,6 +270,24 @@ static void a_goodbye_behind_data_needs_no_new_event(void **state)
     close_pair();
 }
 
+/* A client that only wanted to see whether the server is there must not look like a broken
+ * one. */
+static void closing_behind_the_handshake_completes_it(void **state)
+{
+    (void)state;
+    open_pair(AF_UNIX, true);
+    assert_err(transport_handshake(&client.t), ERR_AGAIN);
+    (void)notice(&server, 0);
+    assert_err(transport_handshake(&server.t), ERR_AGAIN);
+    (void)notice(&client, 0);
+    assert_ok(transport_handshake(&client.t));
+    transport_close(&client.t);
+    assert_true(notice(&server, 0));
+    assert_ok(transport_handshake(&server.t));
+    assert_int_equal(read_some(&server).len, 0); /* a proper end */
+    close_pair();
+}
+
 static void a_cut_is_not_an_end(void **state)
 {
     (void)state;
@@ -512,6 +530,7 @@ int main(void)
         cmocka_unit_test(small_reads_lose_nothing),
         cmocka_unit_test(a_proper_end_is_told_and_the_other_direction_goes_on),
         cmocka_unit_test(a_goodbye_behind_data_needs_no_new_event),
+        cmocka_unit_test(closing_behind_the_handshake_completes_it),
         cmocka_unit_test(a_cut_is_not_an_end),
         cmocka_unit_test(a_missing_goodbye_is_a_cut),
         cmocka_unit_test(writing_to_a_closed_peer_is_an_error_not_a_signal),

@@ -863,6 +863,31 @@ static void a_used_one_may_die_when_it_is_used(void **state)
     route_unref(r);
 }
 
+/* What a target said before it was asked is not the answer to what we were about to ask. */
+static void an_answer_ahead_of_its_request_is_nobodys(void **state)
+{
+    (void)state;
+    uint16_t port;
+    struct pooled p;
+    struct user u;
+    int listener = listen_at(AF_INET, &port);
+    const struct route *r = use_port("http", port, "");
+    warm_up(&p, r, listener);
+    target_conn_release(p.user.conn);
+    turns(2);
+    assert_ok(get(&u, r, false));
+    assert_true(target_conn_is_ready(u.conn));
+    link_expect_silence(target_conn_link(u.conn));
+    say(p.fd, answer);
+    send_request(&u);
+    turn_until(&u, 'f');
+    assert_err(u.failure, ERR_TARGET_RESET);
+    assert_string_equal(u.story, "f");
+    (void)close(p.fd);
+    (void)close(listener);
+    route_unref(r);
+}
+
 static void an_idle_one_goes_after_a_while(void **state)
 {
     (void)state;
@@ -1000,6 +1025,7 @@ int main(void)
         WITH_WORKER(a_fresh_one_can_be_asked_for),
         WITH_WORKER(a_dead_one_leaves_the_pool),
         WITH_WORKER(a_used_one_may_die_when_it_is_used),
+        WITH_WORKER(an_answer_ahead_of_its_request_is_nobodys),
         WITH_WORKER(an_idle_one_goes_after_a_while),
         WITH_WORKER(an_edited_route_uses_no_old_connection),
         WITH_WORKER(a_draining_worker_keeps_none),
