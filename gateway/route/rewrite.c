@@ -61,6 +61,20 @@ static struct err apply_ops(struct arena *a, const struct header_ops *ops,
     return OK;
 }
 
+/* A target behind a changed prefix must not be led out of it by dot segments, which it would
+ * resolve against the changed path. */
+static struct err resolve_dots(struct arena *a, struct str *path)
+{
+    if (!route_path_has_dots(*path))
+        return OK;
+    struct str normal = route_normal_path(a, *path);
+    if (normal.p == NULL)
+        return fail(ERR_MEMORY, 0);
+    *path = arena_fmt(a, "%.*s%.*s", STR_ARG(normal),
+                      STR_ARG(str_skip(*path, str_index(*path, '?'))));
+    return path->p == NULL ? fail(ERR_MEMORY, 0) : OK;
+}
+
 /* The prefix goes from the bytes as sent; if only the normal form matched, from the normal
  * form. */
 static struct err strip_prefix(struct arena *a, struct str prefix, struct str *path)
@@ -113,6 +127,8 @@ struct err rewrite_request(struct arena *a, const struct route *route,
     TRY(http_fields_end_to_end(a, &head->fields));
     drop_forwarding_fields(&head->fields);
     TRY(choose_host(a, route, target, head));
+    if ((route->strip_prefix || route->add_prefix.len > 0) && head->path.p[0] == '/')
+        TRY(resolve_dots(a, &head->path));
     if (route->strip_prefix && head->path.p[0] == '/') {
         TRY(strip_prefix(a, route->path, &head->path));
         TRY(http_fields_add(&head->fields, a, STR("X-Forwarded-Prefix"), route->path));

@@ -105,3 +105,25 @@ struct str route_normal_path(struct arena *a, struct str request_target)
         return STR_NONE;
     return str_make(copy, resolve_segments(copy, unescape(path, copy)));
 }
+
+/* The length of the dot at the beginning of s; 0: there is none. */
+static size_t dot_len(struct str s)
+{
+    if (str_starts(s, STR(".")))
+        return 1;
+    return str_starts(s, STR("%2e")) || str_starts(s, STR("%2E")) ? 3 : 0;
+}
+
+bool route_path_has_dots(struct str request_target)
+{
+    struct str path = str_sub(request_target, 0, str_index(request_target, '?'));
+    struct str segment;
+    while (str_next(&path, '/', &segment)) {
+        size_t dots = 0, len;
+        for (; (len = dot_len(segment)) > 0; dots++)
+            segment = str_skip(segment, len);
+        if (str_is_empty(segment) && (dots == 1 || dots == 2))
+            return true;
+    }
+    return false;
+}

@@ -19,5 +19,10 @@ bool route_path_matches(struct str prefix, struct str path);
 
 /* The path of a request target as routes see it: without query, escapes of unreserved
  * characters decoded, dot segments resolved, runs of '/' folded (RFC 3986 6.2.2).  Only for
- * matching: what is forwarded stays byte for byte.  .p NULL: no memory. */
+ * matching: what is forwarded stays byte for byte, unless a prefix changes under it.
+ * .p NULL: no memory. */
 struct str route_normal_path(struct arena *a, struct str request_target);
+
+/* True if a segment is "." or "..", escaped or not: the path may lead out of where it seems to
+ * begin. */
+bool route_path_has_dots(struct str request_target);
