@@ -230,6 +230,7 @@ static enum step judge(struct exchange *x)
 static enum step pick_target(struct exchange *x)
 {
     const struct target *t;
+    x->connected_us = 0; /* what a target tried before took is the connecting of the next */
     struct err e = exchange_choose_target(x, &t);
     if (err_is(e, ERR_AGAIN))
         return STEP_QUEUE;

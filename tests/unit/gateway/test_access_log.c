@@ -122,6 +122,27 @@ static const struct {
      "\"ended_in\":\"head\",\"error\":\"bad_request\",\"request_id\":\"1\"}\n",
      "17:52:00.000 192.0.2.1 - https 400 300 B 0.0 ms !bad_request by client in head\n",
      "192.0.2.1 - - [23/Nov/2026:17:52:00 +0000] \"-\" 400 300 \"-\" \"-\"\n"},
+    {"a wait that came to nothing",
+     {.client = STR_LIT("192.0.2.1"),
+      .method = STR_LIT("GET"),
+      .host = STR_LIT("a.example"),
+      .path = STR_LIT("/"),
+      .version = "1.1",
+      .status = 503,
+      .total_us = 900,
+      .wait_us = 900,
+      .error = {.kind = ERR_QUEUE_TIMEOUT},
+      .ended_by = ENDED_BY_GATEWAY,
+      .ended_in = ENDED_IN_QUEUE,
+      .request_id = STR_LIT("2")},
+     "\"client\":\"192.0.2.1\",\"scheme\":\"http\",\"method\":\"GET\","
+     "\"host\":\"a.example\",\"path\":\"/\",\"version\":\"1.1\",\"status\":503,"
+     "\"in_bytes\":0,\"out_bytes\":0,\"total_us\":900,\"wait_us\":900,"
+     "\"ended_by\":\"gateway\",\"ended_in\":\"queue\",\"error\":\"queue_timeout\","
+     "\"request_id\":\"2\"}\n",
+     "17:52:00.000 192.0.2.1 GET http://a.example/ 503 0 B 0.9 ms !queue_timeout by gateway in"
+     " queue\n",
+     "192.0.2.1 - - [23/Nov/2026:17:52:00 +0000] \"GET / HTTP/1.1\" 503 0 \"-\" \"-\"\n"},
     {"a client that left before the answer",
      {.client = STR_LIT("192.0.2.1"),
       .method = STR_LIT("GET"),

@@ -155,6 +155,54 @@ static void a_dead_kept_connection_is_no_try(void **state)
     (void)close(target);
 }
 
+/* The second try waits for a slot in vain: that time is waiting, and connecting took none. */
+static void a_try_that_waits_in_vain_tells_how_long(void **state)
+{
+    (void)state;
+    char body[512];
+    uint16_t port;
+    struct str rest, line;
+    int dying = listen_at_any_port(&port), clients[2], target = -1;
+    (void)snprintf(body, sizeof(body),
+                   "{'hosts': ['two.example'], 'certificate': 'none', 'https': 'optional',"
+                   " 'upstream': {'max_connections': 1, 'queue': {'timeout': '1s'}, 'targets':"
+                   " [{'url': 'http://127.0.0.1:%u'},"
+                   " {'url': 'http://127.0.0.1:%u', 'backup': true}]}}",
+                   (unsigned)port, (unsigned)b.target_port);
+    temp_config_route(&b.store, "two", body);
+    for (size_t i = 0; i < ARRAY_LEN(clients); i++) {
+        clients[i] = loopback_connect(&b);
+        loopback_say(clients[i], "GET / HTTP/1.1\r\nHost: two.example\r\n\r\n");
+        int failing = accept(dying, NULL, NULL);
+        (void)loopback_hear_head(failing);
+        (void)close(failing);
+        if (i == 0) {
+            target = loopback_accept(&b);
+            (void)loopback_hear_head(target);
+        }
+    }
+    loopback_pass(&b, 0); /* it is in the queue */
+    loopback_pass(&b, 1000 + LOOP_TICK_MS);
+    assert_has(hear_status(clients[1]), "HTTP/1.1 503 ");
+    serve(target, clients[0]);
+    (void)close(clients[0]);
+    (void)close(clients[1]);
+    (void)close(target);
+    (void)close(dying);
+    loopback_drain(&b);
+    rest = loopback_lines(&b);
+    while (str_split(rest, '\n', &line, &rest)) {
+        AUTO(json_decref) json_t *doc = NULL;
+        assert_ok(json_read(line, &doc));
+        if (json_integer_value(json_object_get(doc, "status")) != 503)
+            continue;
+        assert_int_equal(json_integer_value(json_object_get(doc, "connect_us")), 0);
+        assert_true(json_integer_value(json_object_get(doc, "wait_us")) >= 1000000);
+        return;
+    }
+    fail_msg("no line of the request that waited");
+}
+
 static void when_every_target_refuses_it_is_502(void **state)
 {
     (void)state;
@@ -475,6 +523,7 @@ int main(void)
         LOOPBACK(a_dead_kept_connection_is_replaced_unseen),
         LOOPBACK(the_next_target_serves_when_one_refuses),
         LOOPBACK(a_dead_kept_connection_is_no_try),
+        LOOPBACK(a_try_that_waits_in_vain_tells_how_long),
         LOOPBACK(when_every_target_refuses_it_is_502),
         LOOPBACK(a_route_that_leads_back_to_itself_is_502),
         LOOPBACK(when_every_target_drains_it_is_503),
