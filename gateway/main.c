@@ -35,6 +35,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+_Static_assert(LOG_THREADS_MAX >= OPTIONS_WORKERS_MAX + 32, "no worker is without a log ring");
+
 struct process {
     struct options options;
     struct log_writer *writer;

@@ -97,7 +97,7 @@
 #define DRAIN_LIMIT_MS       30000 /* default of settings.drain_timeout */
 
 #define LOG_RING_BYTES  (256 * KIB) /* log lines of one thread that wait for the writer */
-#define LOG_THREADS_MAX 64          /* threads with a ring; further ones lose their lines */
+#define LOG_THREADS_MAX 96          /* with a ring: the workers, and 32; others lose lines */
 #define LOG_RECENT_MAX  50          /* warnings and errors kept for status */
 #define LOG_END_LIMIT_S 2           /* the last lines may take so long when the process ends */
 

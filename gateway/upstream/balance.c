@@ -219,7 +219,10 @@ static size_t choose_of_two(const struct choice *c, uint64_t candidates)
         return first_of(candidates);
     size_t a = draw_by_weight(c, candidates);
     size_t b = draw_by_weight(c, candidates & ~(1ull << a));
-    return load_of(c, b) < load_of(c, a) ? b : a;
+    /* Weights have decided who is drawn: idle ones are alike. */
+    uint64_t of_a = (load_of(c, a) - 1) * weight_of(c, b);
+    uint64_t of_b = (load_of(c, b) - 1) * weight_of(c, a);
+    return of_b < of_a ? b : a;
 }
 
 /* ---- by hash ---- */

@@ -208,6 +208,8 @@ static void note_good_probe(const struct route *r, const struct target *t, uint6
 static void note_bad_probe(const struct route *r, const struct target *t, struct err e)
 {
     struct target_health *h = &t->live->health;
+    if (!is_targets_fault(e))
+        return;
     int64_t count = -(int64_t)count_probe(h, false);
     if (load(&h->is_probe_down) || count < r->upstream.health.unhealthy_after)
         return;

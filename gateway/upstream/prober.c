@@ -224,6 +224,13 @@ static void use_route(struct probe *probe, const struct route *route, const stru
     probe->target = t;
 }
 
+static void ask_soon(struct probe *probe)
+{
+    uint64_t interval_ms = probe->route->upstream.health.interval_ms;
+    uint64_t soon_ms = interval_ms < PROBE_FIRST_MS ? interval_ms : PROBE_FIRST_MS;
+    loop_timer_set(probe->prober->worker->loop, &probe->timer, rand_u64() % soon_ms);
+}
+
 static struct probe *add_probe(struct prober *p, const struct route *route,
                                const struct target *t)
 {
@@ -237,22 +244,17 @@ static struct probe *add_probe(struct prober *p, const struct route *route,
     probe->timer.on_fire = on_timer;
     probe->work.on_run = on_ended;
     use_route(probe, route, t);
-    /* Soon: nothing is known yet. */
-    uint64_t interval_ms = route->upstream.health.interval_ms;
-    uint64_t soon_ms = interval_ms < PROBE_FIRST_MS ? interval_ms : PROBE_FIRST_MS;
-    loop_timer_set(p->worker->loop, &probe->timer, rand_u64() % soon_ms);
+    ask_soon(probe); /* nothing is known yet */
     return probe;
 }
 
 /* Under a new revision the question is asked anew. */
 static void revise(struct probe *probe, const struct route *route, const struct target *t)
 {
-    bool was_asking = probe->conn != NULL;
-    if (was_asking)
+    if (probe->conn != NULL)
         end_question(probe);
     use_route(probe, route, t);
-    if (was_asking || probe->route->upstream.health.interval_ms < PROBE_FIRST_MS)
-        loop_timer_set(probe->prober->worker->loop, &probe->timer, next_ms(probe));
+    ask_soon(probe);
 }
 
 static bool want_route(void *arg, const struct route *route)

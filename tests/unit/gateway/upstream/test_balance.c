@@ -257,6 +257,19 @@ static void two_are_drawn_and_the_less_busy_serves(void **state)
     route_unref(r);
 }
 
+/* Half as busy for its weight, though it has more to do. */
+static void of_two_the_less_busy_for_its_weight_serves(void **state)
+{
+    (void)state;
+    const struct route *r =
+        use_route_with("heavy", ",'weight':8;", ", 'balance': 'random_two'");
+    set_active(r, 0, 4);
+    set_active(r, 1, 1);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(pick(r, 0), 'a');
+    route_unref(r);
+}
+
 static void draws_follow_weights_and_the_seed(void **state)
 {
     (void)state;
@@ -497,6 +510,7 @@ int main(void)
         cmocka_unit_test(without_memory_the_first_target_serves),
         cmocka_unit_test(the_least_busy_serves),
         cmocka_unit_test(two_are_drawn_and_the_less_busy_serves),
+        cmocka_unit_test(of_two_the_less_busy_for_its_weight_serves),
         cmocka_unit_test(draws_follow_weights_and_the_seed),
         cmocka_unit_test(keys_are_spread_evenly_and_by_weight),
         cmocka_unit_test(a_target_that_goes_moves_only_its_own_keys),

@@ -26,6 +26,7 @@ static void init(struct bench *b)
 /* One letter is one event at the current time; a number in front of 's' lets seconds pass.
  *   f a failed request   a the head of an answer   e the end of an answer
  *   l a failure that is our own   g a good probe   b a bad probe   c a claimed trial
+ *   o a probe that failed by our own fault
  * After it stands what the target is then: U up, T trial, D down; c claims the trial and must
  * get it, n must not. */
 static char state_letter(const struct bench *b, uint64_t now_ms)
@@ -67,6 +68,10 @@ static void play(const char *name, struct bench *b, const char *script)
             break;
         case 'b':
             health_note_probe(r, t, fail(ERR_TARGET_TIMEOUT, 0), now_ms);
+            break;
+        case 'o':
+            health_note_probe(r, t, fail(ERR_TARGET_CONNECT, EMFILE), now_ms);
+            health_note_probe(r, t, fail(ERR_MEMORY, 0), now_ms);
             break;
         case 'c':
         case 'n':
@@ -128,6 +133,7 @@ static const struct {
     const char *name, *script;
 } probed_rows[] = {
     {"up until proven otherwise", "U b U b U b D"},
+    {"our own shortages are no verdict", "ooo U bb o U b D"},
     {"a good one breaks the row", "bb g bb U b D"},
     {"down until healthy_after good ones", "bbb D g D b D g D g U"},
     {"requests have no say in what is down", "bbb a e D"},
