@@ -127,6 +127,8 @@ void exchange_give_up(struct exchange *x, struct err e)
         exchange_finish_soon(x);
         return;
     }
+    if (err_is(e, ERR_BODY_TOO_LARGE)) /* whether or not the rest is here already */
+        codec_refuse_reuse(conn_link(x->conn)->codec);
     struct http_head head;
     struct str body;
     struct err made = http_reply_error(x->arena, e.kind->status, &x->request,
