@@ -228,7 +228,9 @@ static void read_some(struct link *l)
         report(l, e);
         return;
     }
-    if (is_eof && !link_is_closed(l))
+    if (is_eof && !link_is_closed(l) && l->priv.is_output_over)
+        report(l, l->priv.write_error);
+    else if (is_eof && !link_is_closed(l))
         l->priv.events->on_eof(l);
     else if (!failed(e))
         link_read_soon(l); /* more in the next turn, if there is more */
@@ -241,14 +243,14 @@ static void on_read_on(struct deferred *d)
 
 /* ---- writing ---- */
 
-/* A peer that stops reading may have said why before it did: an early answer is still read;
- * its end or error is then the link's. */
+/* A peer that stops reading may have said why before it did: an early answer is still read,
+ * up to the end or error behind it. */
 static void give_up_output(struct link *l, struct err e)
 {
     l->priv.is_output_over = true;
-    l->priv.pass_error = OK;
+    l->priv.write_error = e;
     buf_clear(&l->out);
-    if (can_read_socket(l))
+    if (err_is(e, ERR_IO) && can_read_socket(l))
         link_read_soon(l);
     else
         report(l, e);
@@ -266,7 +268,7 @@ size_t link_pass(void *link, struct str bytes)
     size_t sent = 0;
     size_t queued = buf_len(&l->out);
     if (l->priv.state != LINK_OPEN || link_is_closed(l) || l->priv.is_output_over ||
-        failed(l->priv.pass_error) || queued > BODY_PASS_QUEUE_BYTES)
+        failed(l->priv.write_error) || queued > BODY_PASS_QUEUE_BYTES)
         return 0;
     note_write(l);
     struct err e = transport_write(&l->transport, buf_view(&l->out), bytes, &sent);
@@ -275,7 +277,7 @@ size_t link_pass(void *link, struct str bytes)
     if (sent > 0)
         l->active_ms = loop_now_ms(l->priv.loop);
     if (failed(e) && !err_is(e, ERR_AGAIN)) {
-        l->priv.pass_error = e;
+        l->priv.write_error = e;
         link_flush_soon(l);
     }
     return sent - from_out;
@@ -284,10 +286,12 @@ size_t link_pass(void *link, struct str bytes)
 static void flush(struct link *l)
 {
     size_t sent = 0;
-    struct err e = l->priv.pass_error;
-    if (l->priv.is_output_over)
+    if (l->priv.is_output_over) {
         buf_clear(&l->out);
-    bool had_bytes = !link_is_flushed(l) && !l->priv.is_output_over;
+        return;
+    }
+    struct err e = l->priv.write_error;
+    bool had_bytes = !link_is_flushed(l);
     if (had_bytes)
         note_write(l);
     if (had_bytes && !failed(e) && l->priv.is_half_closing)

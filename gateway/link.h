@@ -52,13 +52,13 @@ struct link {
         struct buf in; /* read, but not yet taken by the codec */
         enum link_state state;
         bool is_paused;
-        bool is_input_over;    /* EOF or an error: nothing more will be read */
-        bool is_output_over;   /* a write failed: what is queued is dropped */
-        bool is_half_closing;  /* FIN goes out when the queue is empty */
-        bool is_discarding;    /* input is read and dropped */
-        struct err pass_error; /* of link_pass; told by the next flush */
-        bool is_silence_due;   /* until something of ours has left */
-        bool is_feeding;       /* inside the codec: closing must wait */
+        bool is_input_over;     /* EOF or an error: nothing more will be read */
+        bool is_output_over;    /* a write failed: what is queued is dropped */
+        bool is_half_closing;   /* FIN goes out when the queue is empty */
+        bool is_discarding;     /* input is read and dropped */
+        struct err write_error; /* the first; of link_pass: told by the next flush */
+        bool is_silence_due;    /* until something of ours has left */
+        bool is_feeding;        /* inside the codec: closing must wait */
         bool must_close;
     } priv;
 };

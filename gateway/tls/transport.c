@@ -216,7 +216,9 @@ static struct err socket_write(struct transport *t, struct str first, struct str
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             t->priv.may_write = false;
         } else if (errno != EINTR) {
-            return fail(ERR_IO, errno);
+            int error = errno;
+            t->priv.may_read = true; /* what came before the end, and the end: no edge yet */
+            return fail(ERR_IO, error);
         }
     }
     return OK;

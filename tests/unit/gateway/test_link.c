@@ -594,7 +594,27 @@ static void last_words_are_heard_after_a_failed_write(void **state)
     queue(STR("hello?"));
     turns(5);
     assert_str(buf_view(&stub.heard), "go away");
-    assert_string_equal(story, "f");
+    assert_string_equal(story, "e");
+    assert_err(last_error, ERR_IO);
+}
+
+/* The same over TCP: the write finds the reset before any event tells of it. */
+static void last_words_before_a_reset_are_heard(void **state)
+{
+    (void)state;
+    open_link(AF_INET);
+    turns(1);
+    assert_int_equal(link_pass(&conn, STR("a long story")), 12);
+    say("go away");
+    (void)close(peer); /* with bytes unread: RST */
+    peer = -1;
+    assert_int_equal(link_pass(&conn, STR("goes on")), 0);
+    loop_settle(l);
+    for (int i = 0; i < 1000 && story[0] == '\0'; i++)
+        turns(1);
+    assert_str(buf_view(&stub.heard), "go away");
+    assert_string_equal(story, "e");
+    assert_err(last_error, ERR_IO);
 }
 
 static void closing_in_an_error_callback_is_safe(void **state)
@@ -752,6 +772,7 @@ int main(void)
         WITH_LOOP(an_error_of_the_codec_at_the_end_is_told),
         WITH_LOOP(a_reset_is_an_error),
         WITH_LOOP(last_words_are_heard_after_a_failed_write),
+        WITH_LOOP(last_words_before_a_reset_are_heard),
         WITH_LOOP(closing_in_an_error_callback_is_safe),
         WITH_LOOP(closing_in_a_sent_callback_is_safe),
         WITH_LOOP(a_descriptor_that_cannot_be_watched_is_closed),
