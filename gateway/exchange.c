@@ -6,7 +6,6 @@
  * that nobody frees a codec that is on the stack. */
 #include "gateway/exchange_state.h"
 #include "gateway/http/http_syntax.h"
-#include "gateway/relay.h"
 #include "gateway/route/responder.h"
 #include "gateway/route/route_choice.h"
 #include "gateway/route/variables.h"
@@ -30,8 +29,8 @@ struct exchange *exchange_new(struct worker *w, struct conn *conn, uint32_t id)
     }
     x->worker = w;
     x->conn = conn;
+    x->client_leg = (struct leg){.link = conn_link(conn), .id = id};
     x->arena = arena;
-    x->id = id;
     x->pin = worker_pin(w);
     x->timer.on_fire = exchange_on_timer;
     x->waiter.on_turn = exchange_on_turn;
@@ -71,7 +70,8 @@ static void free_exchange(struct exchange *x)
 struct exchange *exchange_new_unasked(struct worker *w, struct conn *conn)
 {
     struct exchange *x = exchange_new(w, conn, 0);
-    if (x != NULL && failed(codec_open(conn_link(conn)->codec, x->arena, &x->id))) {
+    if (x != NULL &&
+        failed(codec_open(x->client_leg.link->codec, x->arena, &x->client_leg.id))) {
         free_exchange(x);
         return NULL;
     }
@@ -91,11 +91,11 @@ void exchange_finish_soon(struct exchange *x)
     /* The codec is ready for the next request; the connection is not, until this one is
      * gone. */
     if (x->conn != NULL)
-        link_pause(conn_link(x->conn));
+        leg_pause(&x->client_leg);
     loop_defer(x->worker->loop, &x->work);
     /* The end of the connection, if it is to end, leaves with the end of the answer. */
     if (x->conn != NULL && x->outbound == FLOW_DONE)
-        link_flush_late(conn_link(x->conn));
+        link_flush_late(x->client_leg.link);
 }
 
 /* In the deferred phase: neither codec is on the stack. */
@@ -135,8 +135,7 @@ void exchange_check_done(struct exchange *x)
 {
     if (x->step != STEP_RELAY || x->outbound != FLOW_DONE)
         return;
-    if (!x->is_tunnel ||
-        (x->inbound == FLOW_DONE && link_is_flushed(target_conn_link(x->target_conn))))
+    if (!x->is_tunnel || (x->inbound == FLOW_DONE && leg_is_flushed(&x->target_leg)))
         exchange_finish_soon(x);
 }
 
@@ -167,7 +166,7 @@ static struct err gather_variables(struct exchange *x)
     struct variables_source from = {.route = x->route,
                                     .request = &x->request,
                                     .facts = &x->facts,
-                                    .ssl = transport_ssl(&conn_link(x->conn)->transport),
+                                    .ssl = transport_ssl(&x->client_leg.link->transport),
                                     .sni = tls == NULL ? STR("") : str_from(tls->name)};
     if ((x->route->variables & 1u << TEMPLATE_REQUEST_ID) != 0)
         from.request_id = exchange_request_id(x);
@@ -276,7 +275,7 @@ static bool would_come_back(struct exchange *x, const struct http_head *head)
  * head. */
 static struct err write_request(struct exchange *x)
 {
-    struct link *l = target_conn_link(x->target_conn);
+    struct leg *l = &x->target_leg;
     struct http_head head = x->request;
     TRY(rewrite_request(x->arena, x->route, x->target, &x->facts, &head));
     if (stick_is_on(x->route))
@@ -285,14 +284,13 @@ static struct err write_request(struct exchange *x)
         target_note_failure(x->target, fail(ERR_TARGET_LOOP, 0));
         return fail(ERR_TARGET_LOOP, 0);
     }
-    TRY(codec_open(l->codec, x->arena, &x->target_id));
+    TRY(codec_open(l->link->codec, x->arena, &l->id));
     bool is_end = x->request.body == HTTP_BODY_NONE;
-    TRY(codec_send_head(l->codec, x->target_id, &head, is_end));
+    TRY(leg_send_head(l, &head, is_end));
     if (buf_len(&x->early) > 0)
-        TRY(codec_send_body(l->codec, x->target_id, buf_view(&x->early)));
+        TRY(leg_send_body(l, buf_view(&x->early)));
     if (!is_end && x->inbound == FLOW_DONE)
-        TRY(codec_send_end(l->codec, x->target_id, x->trailers));
-    link_flush_soon(l);
+        TRY(leg_send_end(l, x->trailers));
     return OK;
 }
 
@@ -302,12 +300,13 @@ static enum step send_request(struct exchange *x)
     x->connected_us = loop_now_us(x->worker->loop);
     x->first_byte_us = 0;
     x->asked_ms = loop_now_ms(x->worker->loop);
+    exchange_note_activity(x);
     exchange_arm_timer(x);
-    struct link *l = target_conn_link(x->target_conn);
-    x->write_mark = l->write_count;
-    x->received_mark = l->received_bytes;
+    x->target_leg = (struct leg){.link = target_conn_link(x->target_conn)};
+    leg_mark(&x->target_leg);
     if (target_conn_is_reused(x->target_conn))
-        link_expect_silence(l); /* what comes now answers nothing we have asked */
+        link_expect_silence(
+            x->target_leg.link); /* what comes now answers nothing we have asked */
     struct err e = write_request(x);
     if (failed(e)) {
         exchange_give_up(x, e);
@@ -318,7 +317,7 @@ static enum step send_request(struct exchange *x)
         buf_release(&x->early);
         x->is_early_whole = false;
     }
-    link_resume(conn_link(x->conn));
+    leg_resume(&x->client_leg);
     return STEP_RELAY;
 }
 
@@ -370,6 +369,7 @@ struct err exchange_on_body(struct exchange *x, struct str bytes)
     if (exchange_is_over(x))
         return OK;
     x->in_bytes += bytes.len;
+    exchange_note_activity(x);
     if (!x->is_tunnel && x->in_bytes > x->route->max_body_bytes) {
         exchange_give_up(x, fail(ERR_BODY_TOO_LARGE, 0));
         return OK;
@@ -377,11 +377,10 @@ struct err exchange_on_body(struct exchange *x, struct str bytes)
     struct err e = OK;
     if (x->is_early_whole && !x->is_tunnel)
         e = keep_early(x, bytes);
-    struct link *client = conn_link(x->conn);
     if (x->step != STEP_RELAY)
-        link_pause(client);
+        leg_pause(&x->client_leg);
     else if (!failed(e))
-        e = relay_body(client, target_conn_link(x->target_conn), x->target_id, bytes);
+        e = leg_relay(&x->client_leg, &x->target_leg, bytes);
     if (failed(e))
         exchange_give_up(x, e);
     return OK;
@@ -398,23 +397,20 @@ struct err exchange_on_end(struct exchange *x, const struct http_fields *trailer
     x->asked_ms = loop_now_ms(x->worker->loop);
     if (x->step != STEP_RELAY)
         return OK;
-    struct link *l = target_conn_link(x->target_conn);
-    struct err e = codec_send_end(l->codec, x->target_id, trailers);
-    if (failed(e)) {
+    struct err e =
+        x->is_tunnel ? leg_end_tunnel(&x->target_leg) : leg_send_end(&x->target_leg, trailers);
+    if (failed(e))
         exchange_give_up(x, e);
-        return OK;
-    }
-    if (x->is_tunnel)
-        link_half_close(l);
-    link_flush_soon(l);
-    exchange_check_done(x);
+    else
+        exchange_check_done(x);
     return OK;
 }
 
 void exchange_on_client_sent(struct exchange *x)
 {
+    exchange_note_activity(x);
     if (x->step == STEP_RELAY)
-        relay_on_sent(target_conn_link(x->target_conn), conn_link(x->conn));
+        leg_on_sent(&x->target_leg, &x->client_leg);
 }
 
 void exchange_refuse(struct exchange *x, struct err e)

@@ -12,22 +12,21 @@ struct err exchange_send_answer(struct exchange *x)
 {
     struct http_head *head = &x->answer;
     struct str body = x->answer_body;
-    struct link *client = conn_link(x->conn);
+    struct leg *client = &x->client_leg;
     bool is_head_only = str_eq(x->request.method, STR("HEAD"));
     if (x->inbound != FLOW_DONE)
-        codec_refuse_reuse(client->codec);
+        leg_refuse_reuse(client);
     if (http_fields_find(&head->fields, HTTP_FIELD_DATE) == NULL)
         TRY(http_fields_add_id(&head->fields, x->arena, HTTP_FIELD_DATE,
                                worker_date(x->worker)));
-    TRY(codec_send_head(client->codec, x->id, head, false));
+    TRY(leg_send_head(client, head, false));
     if (!is_head_only && body.len > 0) {
-        TRY(codec_send_body(client->codec, x->id, body));
+        TRY(leg_send_body(client, body));
         x->out_bytes += body.len;
     }
-    TRY(codec_send_end(client->codec, x->id, NULL));
+    TRY(leg_send_end(client, NULL));
     x->status = head->status;
     x->outbound = FLOW_DONE;
-    link_flush_soon(client);
     return OK;
 }
 
@@ -44,7 +43,7 @@ void exchange_answer_challenge(struct exchange *x, struct str body)
     /* RFC 8555 8.3; one request per connection, so that a CA's client has nothing to be
      * confused by. */
     struct http_head head = {.status = 200, .body = HTTP_BODY_LENGTH, .body_bytes = body.len};
-    codec_refuse_reuse(conn_link(x->conn)->codec);
+    leg_refuse_reuse(&x->client_leg);
     metric_add(METRIC_CHALLENGES_ANSWERED, 1);
     struct err e =
         http_fields_add(&head.fields, x->arena, STR("Content-Type"), STR("text/plain"));
@@ -128,7 +127,7 @@ void exchange_give_up(struct exchange *x, struct err e)
         return;
     }
     if (err_is(e, ERR_BODY_TOO_LARGE)) /* whether or not the rest is here already */
-        codec_refuse_reuse(conn_link(x->conn)->codec);
+        leg_refuse_reuse(&x->client_leg);
     struct http_head head;
     struct str body;
     struct err made = http_reply_error(x->arena, e.kind->status, &x->request,

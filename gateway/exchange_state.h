@@ -10,7 +10,7 @@
 #include "gateway/access_log.h"
 #include "gateway/conn.h"
 #include "gateway/exchange.h"
-#include "gateway/link.h"
+#include "gateway/leg.h"
 #include "gateway/route/rewrite.h"
 #include "gateway/upstream/slot_queue.h"
 #include "gateway/upstream/target_conn.h"
@@ -30,7 +30,7 @@ struct exchange {
     struct conn *conn; /* NULL: the client is gone */
     struct arena *arena;
     struct pin *pin;
-    uint32_t id;
+    struct leg client_leg; /* while conn is set */
     enum step step;
     struct timer timer;
     struct deferred work;
@@ -46,14 +46,12 @@ struct exchange {
     const struct route *route;
     const struct target *target;
     struct target_conn *target_conn;
-    uint32_t target_id;
+    struct leg target_leg;     /* from STEP_SEND on, while target_conn is set */
     const struct target *slot; /* of it, where upstream.max_connections counts */
     struct slot_waiter waiter; /* STEP_QUEUE */
     uint64_t tried;            /* targets that have failed */
     unsigned tries;
-    bool is_repeated;       /* a kept-alive connection was dead: no other is trusted */
-    uint64_t write_mark;    /* link.write_count before the request ... */
-    uint64_t received_mark; /* ... and link.received_bytes before its answer */
+    bool is_repeated; /* a kept-alive connection was dead: no other is trusted */
 
     enum flow outbound; /* target -> client; BODY once the final head went to the client */
     uint64_t out_bytes;
@@ -72,7 +70,8 @@ struct exchange {
     uint64_t waited_us; /* until a target could be asked */
     uint64_t connected_us;
     uint64_t first_byte_us;
-    uint64_t asked_ms; /* when the request was fully sent */
+    uint64_t asked_ms;  /* when the request was fully sent */
+    uint64_t active_ms; /* when a byte of it last moved, in either direction */
     struct str request_id;
 };
 
@@ -86,6 +85,12 @@ void exchange_finish_soon(struct exchange *x);
 
 /* Ends it if both directions are over. */
 void exchange_check_done(struct exchange *x);
+
+/* A byte has moved. */
+static inline void exchange_note_activity(struct exchange *x)
+{
+    x->active_ms = loop_now_ms(x->worker->loop);
+}
 
 /* True if nothing that happens now changes what the client gets. */
 bool exchange_is_over(const struct exchange *x);

@@ -1,6 +1,5 @@
 /* exchange_target.c - what the target and the clock say to an exchange. */
 #include "gateway/exchange_state.h"
-#include "gateway/relay.h"
 #include "gateway/upstream/health.h"
 #include "gateway/upstream/stick.h"
 #include "gateway/upstream/target_note.h"
@@ -36,14 +35,14 @@ struct failure {
 
 static struct failure read_failure(const struct exchange *x, struct err e)
 {
-    const struct link *l = target_conn_link(x->target_conn);
+    const struct leg *l = &x->target_leg;
     bool is_connecting = x->step == STEP_CONNECT;
-    bool is_silent = l->received_bytes == x->received_mark;
+    bool is_silent = is_connecting || leg_is_silent(l);
     return (struct failure){
         .error = e,
         .is_connecting = is_connecting,
-        .is_unsent = is_connecting || l->write_count == x->write_mark,
-        .is_silent = is_connecting || is_silent,
+        .is_unsent = is_connecting || leg_is_unsent(l),
+        .is_silent = is_silent,
         .is_stale = !is_connecting && is_silent && target_conn_is_reused(x->target_conn),
     };
 }
@@ -88,7 +87,7 @@ static void on_target_failed(void *arg, struct err e)
         exchange_give_up(x, e);
         return;
     }
-    link_pause(conn_link(x->conn)); /* until the request is sent again */
+    leg_pause(&x->client_leg); /* until the request is sent again */
     x->step = STEP_PICK;
     exchange_run(x);
 }
@@ -96,8 +95,9 @@ static void on_target_failed(void *arg, struct err e)
 static void on_target_sent(void *arg)
 {
     struct exchange *x = arg;
+    exchange_note_activity(x);
     if (x->step == STEP_RELAY && x->conn != NULL)
-        relay_on_sent(conn_link(x->conn), target_conn_link(x->target_conn));
+        leg_on_sent(&x->client_leg, &x->target_leg);
     exchange_check_done(x);
 }
 
@@ -106,7 +106,8 @@ static struct err on_target_head(void *arg, struct http_head *head)
     struct exchange *x = arg;
     if (exchange_is_over(x))
         return fail(ERR_CANCELLED, 0);
-    struct link *client = conn_link(x->conn);
+    struct leg *client = &x->client_leg;
+    exchange_note_activity(x);
     if (x->first_byte_us == 0) {
         x->first_byte_us = loop_now_us(x->worker->loop);
         target_note_answer(x->target, loop_now_at(x->worker->loop));
@@ -119,9 +120,8 @@ static struct err on_target_head(void *arg, struct http_head *head)
     if (stick_is_on(x->route) && !http_is_interim(head))
         TRY(stick_set(x->arena, x->route, &x->request, x->target, x->facts.is_https, head));
     if (x->worker->is_draining)
-        codec_refuse_reuse(client->codec);
-    TRY(codec_send_head(client->codec, x->id, head, false));
-    link_flush_soon(client);
+        leg_refuse_reuse(client);
+    TRY(leg_send_head(client, head, false));
     if (http_is_interim(head))
         return OK;
     x->status = head->status;
@@ -130,7 +130,7 @@ static struct err on_target_head(void *arg, struct http_head *head)
         x->is_tunnel = true;
         x->inbound = FLOW_BODY;
         health_note_end(x->target);
-        link_read_soon(client); /* the client may have spoken behind its request */
+        link_read_soon(client->link); /* the client may have spoken behind its request */
     }
     return OK;
 }
@@ -141,7 +141,8 @@ static struct err on_target_body(void *arg, struct str bytes)
     if (exchange_is_over(x))
         return fail(ERR_CANCELLED, 0);
     x->out_bytes += bytes.len;
-    return relay_body(target_conn_link(x->target_conn), conn_link(x->conn), x->id, bytes);
+    exchange_note_activity(x);
+    return leg_relay(&x->target_leg, &x->client_leg, bytes);
 }
 
 static struct err on_target_end(void *arg, const struct http_fields *trailers)
@@ -149,13 +150,10 @@ static struct err on_target_end(void *arg, const struct http_fields *trailers)
     struct exchange *x = arg;
     if (exchange_is_over(x))
         return fail(ERR_CANCELLED, 0);
-    struct link *client = conn_link(x->conn);
+    struct leg *client = &x->client_leg;
     if (!x->is_tunnel && x->inbound != FLOW_DONE)
-        codec_refuse_reuse(client->codec);
-    TRY(codec_send_end(client->codec, x->id, trailers));
-    if (x->is_tunnel)
-        link_half_close(client);
-    link_flush_soon(client);
+        leg_refuse_reuse(client);
+    TRY(x->is_tunnel ? leg_end_tunnel(client) : leg_send_end(client, trailers));
     x->outbound = FLOW_DONE;
     health_note_end(x->target);
     exchange_check_done(x);
@@ -186,9 +184,9 @@ void exchange_arm_timer(struct exchange *x)
 /* Whose silence it is. */
 static struct err silence(const struct exchange *x)
 {
-    bool is_client_slow = link_queued(conn_link(x->conn)) > 0;
+    bool is_client_slow = leg_queued(&x->client_leg) > 0;
     if (x->inbound == FLOW_BODY && !x->is_tunnel)
-        is_client_slow = link_queued(target_conn_link(x->target_conn)) == 0;
+        is_client_slow = leg_queued(&x->target_leg) == 0;
     return fail(is_client_slow ? ERR_CLIENT_TIMEOUT : ERR_TARGET_TIMEOUT, 0);
 }
 
@@ -201,11 +199,7 @@ void exchange_on_timer(struct timer *t)
         return;
     const struct upstream_timeouts *limits = &x->route->upstream.timeouts;
     bool is_waiting = x->inbound == FLOW_DONE && x->outbound == FLOW_HEAD;
-    uint64_t client_ms = conn_link(x->conn)->active_ms;
-    uint64_t target_ms = target_conn_link(x->target_conn)->active_ms;
-    uint64_t since_ms = is_waiting              ? x->asked_ms
-                        : client_ms > target_ms ? client_ms
-                                                : target_ms;
+    uint64_t since_ms = is_waiting ? x->asked_ms : x->active_ms;
     uint64_t limit_ms = is_waiting ? limits->response_ms : limits->idle_ms;
     uint64_t gone_ms = loop_now_ms(x->worker->loop) - since_ms;
     if (gone_ms < limit_ms) {

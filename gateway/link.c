@@ -14,7 +14,7 @@ static bool can_read(const struct link *l);
 
 struct err link_open(struct link *l, const struct link_options *o)
 {
-    *l = (struct link){.active_ms = loop_now_ms(o->loop)};
+    *l = (struct link){0};
     l->priv.events = o->events;
     l->priv.loop = o->loop;
     l->priv.scratch = o->scratch;
@@ -198,7 +198,6 @@ static struct err read_and_feed(struct link *l, bool *ret_eof)
     }
     if (l->priv.is_silence_due)
         return fail(ERR_IO, EPROTO);
-    l->active_ms = loop_now_ms(l->priv.loop);
     l->received_bytes += got;
     return feed(l, str_make(l->priv.scratch->plain, got), false);
 }
@@ -274,8 +273,6 @@ size_t link_pass(void *link, struct str bytes)
     struct err e = transport_write(&l->transport, buf_view(&l->out), bytes, &sent);
     size_t from_out = sent < queued ? sent : queued;
     buf_consume(&l->out, from_out);
-    if (sent > 0)
-        l->active_ms = loop_now_ms(l->priv.loop);
     if (failed(e) && !err_is(e, ERR_AGAIN)) {
         l->priv.write_error = e;
         link_flush_soon(l);
@@ -305,8 +302,6 @@ static void flush(struct link *l)
         give_up_output(l, e);
         return;
     }
-    if (sent > 0)
-        l->active_ms = loop_now_ms(l->priv.loop);
     if (l->priv.is_half_closing && link_is_flushed(l)) {
         l->priv.is_half_closing = false;
         transport_shutdown(&l->transport);
@@ -359,7 +354,6 @@ static void on_ready(struct watch *w, uint32_t events)
             report(l, e);
             return;
         }
-        l->active_ms = loop_now_ms(l->priv.loop);
         l->priv.events->on_open(l);
         if (link_is_closed(l))
             return;

@@ -38,8 +38,7 @@ enum link_state { LINK_CLOSED, LINK_CONNECTING, LINK_HANDSHAKE, LINK_OPEN };
 struct link {
     struct transport transport;
     struct codec *codec;
-    struct buf out;     /* the codec's output */
-    uint64_t active_ms; /* when a byte last moved, in either direction */
+    struct buf out; /* the codec's output */
     uint64_t received_bytes;
     uint64_t write_count; /* attempts to send; unchanged: nothing of what was queued has left */
     struct {

@@ -211,23 +211,6 @@ static void one_turn_reads_once(void **state)
     assert_int_equal(buf_len(&stub.heard), sizeof(big));
 }
 
-static void the_time_of_the_last_byte_is_kept(void **state)
-{
-    (void)state;
-    open_link(AF_UNIX);
-    turns(1);
-    conn.active_ms = 0;
-    turns(1);
-    assert_int_equal(conn.active_ms, 0);
-    say("x");
-    turns(1);
-    assert_int_equal(conn.active_ms, loop_now_ms(l));
-    conn.active_ms = 0;
-    queue(STR("y"));
-    turns(1);
-    assert_int_equal(conn.active_ms, loop_now_ms(l));
-}
-
 /* ---- back-pressure ---- */
 
 static void what_does_not_fit_waits_and_is_told_when_it_went(void **state)
@@ -332,12 +315,10 @@ static void passed_bytes_leave_at_once_behind_what_is_queued(void **state)
 {
     (void)state;
     open_link(AF_UNIX);
-    conn.active_ms = 0;
     queue(STR("head "));
     assert_int_equal(link_pass(&conn, STR("body")), 4);
     assert_str(hear(), "head body");
     assert_true(link_is_flushed(&conn));
-    assert_int_equal(conn.active_ms, loop_now_ms(l));
     turns(2);
     assert_str(hear(), "(nothing)");
 }
@@ -751,7 +732,6 @@ int main(void)
         WITH_LOOP(bytes_reach_the_codec_and_its_output_the_peer),
         WITH_LOOP(an_answer_from_inside_the_codec_leaves_in_the_same_turn),
         WITH_LOOP(one_turn_reads_once),
-        WITH_LOOP(the_time_of_the_last_byte_is_kept),
         WITH_LOOP(what_does_not_fit_waits_and_is_told_when_it_went),
         WITH_LOOP(a_paused_link_reads_nothing_until_resumed),
         WITH_LOOP(a_pause_from_inside_the_codec_holds),

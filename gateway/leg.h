@@ -1,0 +1,116 @@
+/* leg.h - one side of an exchange: its part of the connection to the client, or to the target.
+ *
+ * Purpose: the exchange says the same to both sides; what else a connection carries is nothing
+ *          to it.  Bytes read on one side go to the other side's codec; when too much waits
+ *          there, reading here stops until enough has been sent.
+ * Thread:  the worker's.
+ * Owns:    nothing: the link is the connection's.
+ * Limits:  RELAY_HIGH_BYTES queued, plus one read.
+ * Fails:   what the codec_send_ functions say. */
+#pragma once
+
+#include "gateway/link.h"
+
+#include "gateway/base/limits.h"
+
+struct leg {
+    struct link *link;
+    uint32_t id; /* the codec's, of this exchange */
+    uint64_t write_mark;
+    uint64_t received_mark;
+};
+
+/* Bytes that wait to be sent. */
+static inline size_t leg_queued(const struct leg *l)
+{
+    return link_queued(l->link);
+}
+
+/* True when all that was sent is with the kernel. */
+static inline bool leg_is_flushed(const struct leg *l)
+{
+    return link_is_flushed(l->link);
+}
+
+/* The peer is not read from until it is resumed. */
+static inline void leg_pause(struct leg *l)
+{
+    link_pause(l->link);
+}
+
+static inline void leg_resume(struct leg *l)
+{
+    link_resume(l->link);
+}
+
+/* Nothing else is sent on this connection after the exchange. */
+static inline void leg_refuse_reuse(struct leg *l)
+{
+    codec_refuse_reuse(l->link->codec);
+}
+
+/* ---- since when it counts whether something was sent, or has come ---- */
+
+static inline void leg_mark(struct leg *l)
+{
+    l->write_mark = l->link->write_count;
+    l->received_mark = l->link->received_bytes;
+}
+
+/* Nothing was written since leg_mark. */
+static inline bool leg_is_unsent(const struct leg *l)
+{
+    return l->link->write_count == l->write_mark;
+}
+
+/* No byte came since leg_mark. */
+static inline bool leg_is_silent(const struct leg *l)
+{
+    return l->link->received_bytes == l->received_mark;
+}
+
+/* ---- sending: with the next flush ---- */
+
+static inline struct err leg_send_head(struct leg *l, const struct http_head *head, bool is_end)
+{
+    link_flush_soon(l->link);
+    return codec_send_head(l->link->codec, l->id, head, is_end);
+}
+
+static inline struct err leg_send_body(struct leg *l, struct str bytes)
+{
+    TRY(codec_send_body(l->link->codec, l->id, bytes));
+    link_flush_soon(l->link);
+    return OK;
+}
+
+static inline struct err leg_send_end(struct leg *l, const struct http_fields *trailers)
+{
+    link_flush_soon(l->link);
+    return codec_send_end(l->link->codec, l->id, trailers);
+}
+
+/* The end of one direction of a tunnel. */
+static inline struct err leg_end_tunnel(struct leg *l)
+{
+    TRY(leg_send_end(l, NULL));
+    link_half_close(l->link);
+    return OK;
+}
+
+/* ---- from one to the other ---- */
+
+static inline struct err leg_relay(struct leg *from, struct leg *to, struct str bytes)
+{
+    TRY(leg_send_body(to, bytes));
+    if (leg_queued(to) >= RELAY_HIGH_BYTES)
+        leg_pause(from);
+    return OK;
+}
+
+/* `to` has sent something. */
+static inline void leg_on_sent(struct leg *from, const struct leg *to)
+{
+    if (leg_queued(to) < RELAY_HIGH_BYTES / 2)
+        leg_resume(from);
+}
