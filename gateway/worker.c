@@ -225,7 +225,7 @@ static struct err make_parts(struct worker *w)
     TRY(tls_client_new(&w->tls_client));
     TRY(tls_sessions_new(&w->tls_sessions));
     TRY(resolver_new(w->loop, w->options.resolver, &w->resolver));
-    TRY(target_pool_new(w->loop, &w->pool));
+    TRY(target_pool_new(w->loop, w->conns_max, &w->pool));
     w->balancer = balancer_new(rand_u64());
     w->prober = prober_new(w);
     w->slots = slot_queue_new(w->loop, w->options.bells, w->options.index);
@@ -251,7 +251,7 @@ static void *run(void *arg)
     return NULL;
 }
 
-/* Accepted clients must be able to reach a target, so they never get all descriptors. */
+/* Of clients, and as much of targets: whom we accept must be able to reach one. */
 static size_t share_of_descriptors(unsigned worker_count)
 {
     struct rlimit files;

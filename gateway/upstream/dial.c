@@ -92,9 +92,24 @@ static socklen_t address_len(const struct sockaddr *address)
     }
 }
 
+static int open_socket(int family)
+{
+    return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+/* Without descriptors: with that of a connection at rest. */
+static int find_socket(struct target_pool *pool, int family)
+{
+    int fd = open_socket(family);
+    bool is_short = fd < 0 && (errno == EMFILE || errno == ENFILE);
+    if (!is_short || pool == NULL || !target_pool_evict_oldest(pool))
+        return fd;
+    return open_socket(family);
+}
+
 static struct err try_address(struct dial *d, struct attempt *a, const struct sockaddr *address)
 {
-    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = find_socket(d->options.pool, address->sa_family);
     if (fd < 0)
         return fail(ERR_TARGET_CONNECT, errno);
     int on = 1;

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "gateway/upstream/resolve.h"
+#include "gateway/upstream/target_pool.h"
 #include "store/model.h"
 
 struct dial;
@@ -25,6 +26,7 @@ struct dial_user {
 struct dial_options {
     struct loop *loop;
     struct resolver *resolver;
+    struct target_pool *pool;    /* gives up descriptors where they run out; may be NULL */
     const struct target *target; /* outlives the dial */
     const struct dial_user *user;
     void *arg;

@@ -356,6 +356,7 @@ static struct err make_conn(struct worker *w, const struct target_conn_options *
         return fail(ERR_MEMORY, 0);
     struct err e = dial_start(&(struct dial_options){.loop = w->loop,
                                                      .resolver = w->resolver,
+                                                     .pool = w->pool,
                                                      .target = c->target,
                                                      .user = &dial_user,
                                                      .arg = c},
@@ -447,7 +448,7 @@ void target_conn_release(struct target_conn *c)
     c->user = NULL;
     if (c->exchange_count++ == 0)
         keep_session(c);
-    if (!is_clean || !target_pool_rest(&c->place)) {
+    if (!is_clean || !target_pool_rest(c->worker->pool, &c->place)) {
         close_conn(c);
         return;
     }

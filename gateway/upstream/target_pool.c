@@ -23,6 +23,9 @@ struct pool_slot {
 struct target_pool {
     struct loop *loop;
     struct map *slots; /* of struct pool_slot, by pool_key */
+    size_t conns_max;
+    size_t conn_count;  /* at rest and in use */
+    struct list by_age; /* of places at rest, the oldest first */
     const struct snapshot *newest;
     struct list known;   /* slots that have been compared with newest */
     struct list unswept; /* slots that have not */
@@ -31,7 +34,7 @@ struct target_pool {
 
 static void on_work(struct deferred *d);
 
-struct err target_pool_new(struct loop *loop, struct target_pool **ret_pool)
+struct err target_pool_new(struct loop *loop, size_t conns_max, struct target_pool **ret_pool)
 {
     struct target_pool *p = mem_new(struct target_pool);
     struct map *slots = p == NULL ? NULL : map_new();
@@ -41,7 +44,9 @@ struct err target_pool_new(struct loop *loop, struct target_pool **ret_pool)
     }
     p->loop = loop;
     p->slots = slots;
+    p->conns_max = conns_max;
     p->work.on_run = on_work;
+    list_init(&p->by_age);
     list_init(&p->known);
     list_init(&p->unswept);
     *ret_pool = p;
@@ -121,18 +126,32 @@ static struct pool_place *hottest(const struct pool_slot *slot)
 static void stop_resting(struct pool_place *place)
 {
     list_remove(&place->priv.node);
+    list_remove(&place->priv.age_node);
     place->priv.slot->idle_count--;
+}
+
+bool target_pool_evict_oldest(struct target_pool *p)
+{
+    struct list_node *n = list_first(&p->by_age);
+    if (n == NULL)
+        return false;
+    struct pool_place *place = container_of(n, struct pool_place, priv.age_node);
+    place->on_evict(place);
+    return true;
 }
 
 bool target_pool_join(struct target_pool *p, struct pool_place *place,
                       const struct route *route, const struct target *target)
 {
+    if (p->conn_count >= p->conns_max)
+        (void)target_pool_evict_oldest(p); /* before the look-up: its slot may go with it */
     struct pool_key key = key_of(route, target);
     struct pool_slot *slot = map_find(p->slots, key_view(&key));
     if (slot == NULL)
         slot = make_slot(p, route, target);
     if (slot == NULL)
         return false;
+    p->conn_count++;
     slot->conn_count++;
     place->priv.slot = slot;
     return true;
@@ -143,16 +162,18 @@ void target_pool_leave(struct target_pool *p, struct pool_place *place)
     if (list_has_node(&place->priv.node))
         stop_resting(place);
     struct pool_slot *slot = TAKE(place->priv.slot);
+    p->conn_count--;
     if (--slot->conn_count == 0)
         free_slot(p, slot);
 }
 
-bool target_pool_rest(struct pool_place *place)
+bool target_pool_rest(struct target_pool *p, struct pool_place *place)
 {
     struct pool_slot *slot = place->priv.slot;
     if (slot->is_stale || slot->idle_count >= POOL_IDLE_MAX)
         return false;
     list_push_front(&slot->idle, &place->priv.node);
+    list_push_back(&p->by_age, &place->priv.age_node);
     slot->idle_count++;
     return true;
 }

@@ -6,8 +6,9 @@
  * Thread:  the worker's.
  * Owns:    its slots, each with a reference on a route; a connection is its own owner, and in a
  *          slot from target_pool_join to target_pool_leave.
- * Limits:  POOL_IDLE_MAX at rest per slot; a sweep takes POOL_SWEEP_STEPS in one turn of the
- *          loop, and goes on in the next.
+ * Limits:  POOL_IDLE_MAX at rest per slot; above the pool's conns_max, at rest and in use, each
+ *          new one closes the one that has rested longest; a sweep takes POOL_SWEEP_STEPS in
+ *          one turn of the loop, and goes on in the next.
  * Fails:   target_pool_join, target_pool_rest: false. */
 #pragma once
 
@@ -27,10 +28,11 @@ struct pool_place {
     struct {
         struct pool_slot *slot;
         struct list_node node; /* at rest */
+        struct list_node age_node;
     } priv;
 };
 
-struct err target_pool_new(struct loop *loop, struct target_pool **ret_pool);
+struct err target_pool_new(struct loop *loop, size_t conns_max, struct target_pool **ret_pool);
 
 /* Evicts all; no connection is in use any more. */
 void target_pool_free(struct target_pool *p);
@@ -43,7 +45,10 @@ bool target_pool_join(struct target_pool *p, struct pool_place *place,
 void target_pool_leave(struct target_pool *p, struct pool_place *place);
 
 /* False: nobody may take it any more, or too many rest already. */
-bool target_pool_rest(struct pool_place *place);
+bool target_pool_rest(struct target_pool *p, struct pool_place *place);
+
+/* Closes the one that has rested longest: somebody needs its descriptor. False: none rests. */
+bool target_pool_evict_oldest(struct target_pool *p);
 
 /* One at rest, in use from now on; NULL: none. */
 struct pool_place *target_pool_take(struct target_pool *p, const struct route *route,

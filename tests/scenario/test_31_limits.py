@@ -68,12 +68,16 @@ def served(gateway, host):
         return False
 
 
-def test_more_clients_than_descriptors(make_gateway, no_ca, origin, host):
-    gateway = make_gateway()
+def with_few_descriptors(gateway, no_ca):
     limit = (DESCRIPTORS, DESCRIPTORS)
     gateway.launch(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limit))
     gateway.process.until_ready(gateway.ready)
     gateway.must("PATCH", "/v1/acme", no_ca)
+    return gateway
+
+
+def test_more_clients_than_descriptors(make_gateway, no_ca, origin, host):
+    gateway = with_few_descriptors(make_gateway(), no_ca)
     gateway.put_route("r", host, origin.url)
     kept = [gateway.client() for _ in range(8)]       # connected before the crowd came
     try:
@@ -94,6 +98,20 @@ def test_more_clients_than_descriptors(make_gateway, no_ca, origin, host):
     finally:
         for client in kept:
             client.close()
+    gateway.check_alive()
+
+
+def test_more_targets_than_descriptors(make_gateway, no_ca, origin):
+    """Connections at rest give way: each route keeps its own ones to the one origin."""
+    gateway = with_few_descriptors(make_gateway(), no_ca)
+    hosts = [f"of-many-{i}.test" for i in range(DESCRIPTORS + 50)]
+    for i, name in enumerate(hosts):
+        gateway.put_route(f"r{i}", name, origin.url)
+    for _ in range(2):
+        for name in hosts:
+            assert gateway.get(name).status == 200
+    assert descriptors(gateway) < DESCRIPTORS
+    assert "connections_refused" not in gateway.log()
     gateway.check_alive()
 
 

@@ -55,7 +55,7 @@ static int set_up(void **state)
     assert_ok(tls_client_new(&w.tls_client));
     assert_ok(tls_sessions_new(&w.tls_sessions));
     assert_ok(resolver_new(w.loop, NULL, &w.resolver));
-    assert_ok(target_pool_new(w.loop, &w.pool));
+    assert_ok(target_pool_new(w.loop, 1000, &w.pool));
     return a == NULL;
 }
 

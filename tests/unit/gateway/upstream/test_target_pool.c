@@ -6,6 +6,9 @@
 
 #include <stdio.h>
 
+/* Far above what most tests have. */
+enum { CONNS_MAX = 2 * POOL_IDLE_MAX };
+
 static struct temp_store t;
 static struct loop *loop;
 static struct target_pool *pool;
@@ -22,7 +25,7 @@ static int set_up(void **state)
     (void)state;
     temp_store_init(&t);
     assert_ok(loop_new(&loop));
-    assert_ok(target_pool_new(loop, &pool));
+    assert_ok(target_pool_new(loop, CONNS_MAX, &pool));
     newest = NULL;
     return 0;
 }
@@ -73,7 +76,7 @@ static void join(struct resting *c, const struct route *r)
 static void rest(struct resting *c, const struct route *r)
 {
     join(c, r);
-    assert_true(target_pool_rest(&c->place));
+    assert_true(target_pool_rest(pool, &c->place));
 }
 
 static struct pool_place *take(const struct route *r)
@@ -143,11 +146,11 @@ static void what_is_in_use_is_not_kept_afterwards(void **state)
     (void)put_route("a", ", 'retries': 1");
     loop_settle(loop);
     assert_false(before.is_evicted);
-    assert_false(target_pool_rest(&before.place));
+    assert_false(target_pool_rest(pool, &before.place));
     target_pool_leave(pool, &before.place);
     /* A request from before the edit connects again. */
     join(&late, old);
-    assert_false(target_pool_rest(&late.place));
+    assert_false(target_pool_rest(pool, &late.place));
     target_pool_leave(pool, &late.place);
     route_unref(old);
 }
@@ -180,7 +183,7 @@ static void a_slot_is_bounded(void **state)
         rest(&all[i], r);
     struct resting *last = &all[POOL_IDLE_MAX];
     join(last, r);
-    assert_false(target_pool_rest(&last->place));
+    assert_false(target_pool_rest(pool, &last->place));
     target_pool_leave(pool, &last->place);
 }
 
@@ -200,6 +203,51 @@ static void without_memory_nothing_joins(void **state)
     assert_true(refused >= 2);
 }
 
+/* Whoever's it is: what rests gives way, in the order in which it came to rest; what is in use
+ * does not. */
+static void above_the_ceiling_the_oldest_goes(void **state)
+{
+    (void)state;
+    static struct resting busy, old, middle, young, further[2];
+    const struct route *a = put_route("a", "");
+    const struct route *b = put_route("b", "");
+    target_pool_free(pool);
+    assert_ok(target_pool_new(loop, 4, &pool));
+    join(&busy, a);
+    rest(&middle, a);
+    rest(&old, b);
+    rest(&young, a);
+    assert_ptr_equal(take(a), &young.place);
+    assert_ptr_equal(take(a), &middle.place);
+    assert_true(target_pool_rest(pool, &middle.place)); /* younger than old now */
+    assert_true(target_pool_rest(pool, &young.place));
+    join(&further[0], b);
+    assert_true(old.is_evicted && !middle.is_evicted);
+    join(&further[1], b);
+    assert_true(middle.is_evicted && !young.is_evicted && !busy.is_evicted);
+    assert_true(target_pool_evict_oldest(pool));
+    assert_true(young.is_evicted);
+    assert_false(target_pool_evict_oldest(pool));
+    target_pool_leave(pool, &further[0].place);
+    target_pool_leave(pool, &further[1].place);
+    target_pool_leave(pool, &busy.place);
+}
+
+/* Its slot goes with its last connection, just as another one joins. */
+static void a_slot_that_gives_way_to_its_own_is_made_again(void **state)
+{
+    (void)state;
+    static struct resting old, next;
+    const struct route *r = put_route("a", "");
+    target_pool_free(pool);
+    assert_ok(target_pool_new(loop, 1, &pool));
+    rest(&old, r);
+    rest(&next, r);
+    assert_true(old.is_evicted);
+    assert_ptr_equal(take(r), &next.place);
+    target_pool_leave(pool, &next.place);
+}
+
 #define WITH_POOL(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -212,6 +260,8 @@ int main(void)
         WITH_POOL(what_is_in_use_is_not_kept_afterwards),
         WITH_POOL(a_turn_closes_a_few),
         WITH_POOL(a_slot_is_bounded),
+        WITH_POOL(above_the_ceiling_the_oldest_goes),
+        WITH_POOL(a_slot_that_gives_way_to_its_own_is_made_again),
         WITH_POOL(without_memory_nothing_joins),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
