@@ -155,6 +155,57 @@ bool pmap_visit(const struct pmap *m, pmap_visit_fn *fn, void *arg)
     return m->root == NULL || visit(m->root, fn, arg);
 }
 
+/* ---- difference ---- */
+
+struct diff {
+    const struct pmap *before, *after;
+    pmap_diff_fn *fn;
+    void *arg;
+};
+
+static bool tell_removed_or_replaced(void *arg, struct str key, const void *value)
+{
+    const struct diff *d = arg;
+    const void *now = pmap_find(d->after, key);
+    if (now != value)
+        d->fn(d->arg, value, now);
+    return true;
+}
+
+static bool tell_added(void *arg, struct str key, const void *value)
+{
+    const struct diff *d = arg;
+    if (pmap_find(d->before, key) == NULL)
+        d->fn(d->arg, NULL, value);
+    return true;
+}
+
+/* The two stand for the same part of the hashes; NULL: nothing is there. */
+static void compare(struct diff *d, struct pmap_node *a, struct pmap_node *b)
+{
+    if (a == b)
+        return;
+    if (a == NULL || b == NULL || a->kind != ITEM_BRANCH || b->kind != ITEM_BRANCH) {
+        if (a != NULL)
+            (void)visit(a, tell_removed_or_replaced, d);
+        if (b != NULL)
+            (void)visit(b, tell_added, d);
+        return;
+    }
+    const struct group *ga = as_group(a), *gb = as_group(b);
+    for (uint32_t bits = ga->bits | gb->bits; bits != 0; bits &= bits - 1) {
+        uint32_t bit = bits & -bits;
+        compare(d, (ga->bits & bit) == 0 ? NULL : ga->items[index_of(ga->bits, bit)],
+                (gb->bits & bit) == 0 ? NULL : gb->items[index_of(gb->bits, bit)]);
+    }
+}
+
+void pmap_diff(const struct pmap *before, const struct pmap *after, pmap_diff_fn *fn, void *arg)
+{
+    struct diff d = {.before = before, .after = after, .fn = fn, .arg = arg};
+    compare(&d, before->root, after->root);
+}
+
 /* ---- change ---- */
 
 static struct leaf *new_leaf(const struct pmap_type *type, uint64_t hash, struct str key,

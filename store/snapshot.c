@@ -108,27 +108,23 @@ struct err snapshot_routes(const struct snapshot *s, struct arena *a,
     return OK;
 }
 
-struct checked_visit {
-    snapshot_route_fn *fn;
+struct checked_diff {
+    snapshot_checked_fn *fn;
     void *arg;
 };
 
-static bool visit_checked(void *arg, struct str key, const void *value)
+static void tell_checked(void *arg, const void *before, const void *after)
 {
-    const struct checked_visit *v = arg;
-    (void)key;
-    return v->fn(v->arg, value);
+    const struct checked_diff *d = arg;
+    d->fn(d->arg, before, after);
 }
 
-void snapshot_visit_checked(const struct snapshot *s, snapshot_route_fn *fn, void *arg)
+void snapshot_diff_checked(const struct snapshot *old, const struct snapshot *s,
+                           snapshot_checked_fn *fn, void *arg)
 {
-    struct checked_visit v = {.fn = fn, .arg = arg};
-    (void)pmap_visit(&s->checked, visit_checked, &v);
-}
-
-const void *snapshot_checked_stamp(const struct snapshot *s)
-{
-    return s->checked.root;
+    const struct pmap none = {0};
+    struct checked_diff d = {.fn = fn, .arg = arg};
+    pmap_diff(old == NULL ? &none : &old->checked, &s->checked, tell_checked, &d);
 }
 
 /* ---- challenges ---- */

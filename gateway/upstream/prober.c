@@ -15,7 +15,7 @@ struct probe {
     struct prober *prober;
     const struct route *route;
     const struct target *target; /* one of route's */
-    uint64_t generation;         /* of the update that wanted it last */
+    struct list_node node;       /* in prober->all */
     struct timer timer;          /* until the next question, or of the answer */
     struct deferred work;
     struct target_conn *conn; /* NULL: resting */
@@ -27,7 +27,7 @@ struct probe {
 struct prober {
     struct worker *worker;
     struct map *probes; /* of struct probe, by address of the target's live cell */
-    uint64_t generation;
+    struct list all;    /* of the same */
 };
 
 struct prober *prober_new(struct worker *w)
@@ -40,6 +40,7 @@ struct prober *prober_new(struct worker *w)
     }
     p->worker = w;
     p->probes = probes;
+    list_init(&p->all);
     return p;
 }
 
@@ -231,21 +232,21 @@ static void ask_soon(struct probe *probe)
     loop_timer_set(probe->prober->worker->loop, &probe->timer, rand_u64() % soon_ms);
 }
 
-static struct probe *add_probe(struct prober *p, const struct route *route,
-                               const struct target *t)
+/* Without memory it goes unasked until its route changes. */
+static void add_probe(struct prober *p, const struct route *route, const struct target *t)
 {
     const struct target_live *live = t->live;
     struct probe *probe = mem_new(struct probe);
     if (probe == NULL || failed(map_put(p->probes, key_of(&live), probe, NULL))) {
         mem_free(probe);
-        return NULL;
+        return;
     }
     probe->prober = p;
+    list_push_back(&p->all, &probe->node);
     probe->timer.on_fire = on_timer;
     probe->work.on_run = on_ended;
     use_route(probe, route, t);
     ask_soon(probe); /* nothing is known yet */
-    return probe;
 }
 
 /* Under a new revision the question is asked anew. */
@@ -257,29 +258,19 @@ static void revise(struct probe *probe, const struct route *route, const struct 
     ask_soon(probe);
 }
 
-static bool want_route(void *arg, const struct route *route)
+static struct probe *find_probe(const struct prober *p, const struct target *t)
 {
-    struct prober *p = arg;
-    const struct upstream *u = &route->upstream;
-    for (size_t i = 0; i < u->targets_list.count; i++) {
-        const struct target *t = &upstream_targets(u)[i];
-        const struct target_live *live = t->live;
-        if (!is_ours(p, t))
-            continue;
-        struct probe *probe = map_find(p->probes, key_of(&live));
-        if (probe == NULL)
-            probe = add_probe(p, route, t);
-        else if (probe->route != route)
-            revise(probe, route, t);
-        if (probe != NULL)
-            probe->generation = p->generation;
-    }
-    return true;
+    const struct target_live *live = t->live;
+    return is_ours(p, t) ? map_find(p->probes, key_of(&live)) : NULL;
 }
 
 static void drop_probe(struct probe *probe)
 {
-    struct loop *loop = probe->prober->worker->loop;
+    struct prober *p = probe->prober;
+    struct loop *loop = p->worker->loop;
+    const struct target_live *live = probe->target->live;
+    (void)map_take(p->probes, key_of(&live));
+    list_remove(&probe->node);
     if (probe->conn != NULL)
         target_conn_abandon(probe->conn);
     loop_timer_stop(loop, &probe->timer);
@@ -289,54 +280,52 @@ static void drop_probe(struct probe *probe)
     mem_free(probe);
 }
 
-/* A map is not changed while it is walked through: what stays moves to a new one. */
-static void drop_unwanted(struct prober *p)
+static bool has_target(const struct route *r, const struct target_live *live)
 {
-    struct str key;
-    void *value;
-    struct map *kept = map_new();
-    for (size_t at = 0; kept != NULL && map_next(p->probes, &at, &key, &value);) {
-        const struct probe *probe = value;
-        if (probe->generation == p->generation && failed(map_put(kept, key, value, NULL))) {
-            map_free(kept);
-            return; /* the next change tries again */
-        }
+    for (size_t i = 0; r != NULL && i < r->upstream.targets_list.count; i++) {
+        if (upstream_targets(&r->upstream)[i].live == live)
+            return true;
     }
-    if (kept == NULL)
-        return;
-    for (size_t at = 0; map_next(p->probes, &at, &key, &value);) {
-        struct probe *probe = value;
-        if (probe->generation != p->generation)
+    return false;
+}
+
+/* NULL: there was none before, or there is none any more. */
+static void follow_route(void *arg, const struct route *before, const struct route *after)
+{
+    struct prober *p = arg;
+    for (size_t i = 0; before != NULL && i < before->upstream.targets_list.count; i++) {
+        const struct target *t = &upstream_targets(&before->upstream)[i];
+        struct probe *probe = has_target(after, t->live) ? NULL : find_probe(p, t);
+        if (probe != NULL)
             drop_probe(probe);
     }
-    map_free(p->probes);
-    p->probes = kept;
+    for (size_t i = 0; after != NULL && i < after->upstream.targets_list.count; i++) {
+        const struct target *t = &upstream_targets(&after->upstream)[i];
+        struct probe *probe = find_probe(p, t);
+        if (probe != NULL)
+            revise(probe, after, t);
+        else if (is_ours(p, t))
+            add_probe(p, after, t);
+    }
 }
 
 void prober_update(struct prober *p, const struct snapshot *old, const struct snapshot *newest)
 {
-    const void *before = old == NULL ? NULL : snapshot_checked_stamp(old);
-    if (before == snapshot_checked_stamp(newest))
-        return;
-    p->generation++;
-    snapshot_visit_checked(newest, want_route, p);
-    drop_unwanted(p);
+    if (!p->worker->is_draining)
+        snapshot_diff_checked(old, newest, follow_route, p);
 }
 
 void prober_stop(struct prober *p)
 {
-    p->generation++;
-    drop_unwanted(p);
+    while (!list_is_empty(&p->all))
+        drop_probe(container_of(list_first(&p->all), struct probe, node));
 }
 
 void prober_free(struct prober *p)
 {
     if (p == NULL)
         return;
-    struct str key;
-    void *value;
-    for (size_t at = 0; map_next(p->probes, &at, &key, &value);)
-        drop_probe(value);
+    prober_stop(p);
     map_free(p->probes);
     mem_free(p);
 }

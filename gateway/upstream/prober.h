@@ -6,7 +6,7 @@
  * Owns:    a probe for each of its targets, with a reference on the route.
  * Limits:  health.timeout for one probe, all in all; PROBE_BODY_MAX_BYTES of the answer's body
  *          are read, then the connection is closed.
- * Fails:   prober_update: without memory a target goes unasked until the next change. */
+ * Fails:   prober_update: without memory a target goes unasked until its route changes. */
 #pragma once
 
 #include "gateway/worker.h"
@@ -19,8 +19,8 @@ struct prober *prober_new(struct worker *w);
 /* Also forgets all probes, without a verdict. */
 void prober_free(struct prober *p);
 
-/* A new snapshot is in use; old: the one before it, NULL at first.  Costs nothing if no route
- * with checks has changed. */
+/* A new snapshot is in use; old: the one before it, NULL at first.  Costs what has changed among
+ * the routes with checks. */
 void prober_update(struct prober *p, const struct snapshot *old, const struct snapshot *newest);
 
 /* The worker drains: no more questions. */

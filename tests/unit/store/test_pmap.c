@@ -192,6 +192,69 @@ static void a_visit_sees_each_once_and_can_stop(void **state)
     pmap_unref(&m);
 }
 
+/* What a diff tells, by number of the key: of the value before and after it, or -1. */
+struct told {
+    int before[300], after[300];
+    size_t count;
+};
+
+static void note_change(void *arg, const void *before, const void *after)
+{
+    struct told *t = arg;
+    const struct box *b = before, *a = after;
+    int i = b != NULL ? b->number : a->number;
+    assert_int_equal(t->before[i], -2); /* each once */
+    t->before[i] = b == NULL ? -1 : i;
+    t->after[i] = a == NULL ? -1 : i;
+    t->count++;
+}
+
+static void assert_diff(const struct pmap *before, const struct pmap *after)
+{
+    struct told t = {.count = 0};
+    size_t want = 0;
+    for (int i = 0; i < 300; i++)
+        t.before[i] = t.after[i] = -2;
+    pmap_diff(before, after, note_change, &t);
+    for (int i = 0; i < 300; i++) {
+        char name[16];
+        bool is_same =
+            pmap_find(before, name_of(i, name)) == pmap_find(after, name_of(i, name));
+        assert_int_equal(t.before[i], is_same ? -2 : get(before, i));
+        assert_int_equal(t.after[i], is_same ? -2 : get(after, i));
+        want += !is_same;
+    }
+    assert_int_equal(t.count, want);
+}
+
+/* Between versions that are near, far, and nothing of each other. */
+static void a_diff_tells_each_change_once(void **state)
+{
+    (void)state;
+    struct pmap m = pmap_empty(&box_type, &key), kept = pmap_empty(&box_type, &key);
+    uint64_t random = 7;
+    for (int step = 0; step < 3000; step++) {
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        char name[16];
+        int i = (int)((random >> 33) % (step % 7 == 0 ? 300 : 40));
+        if ((random >> 60) < 9)
+            put(&m, i);
+        else
+            assert_false(failed(pmap_remove(&m, name_of(i, name))));
+        if (step % 10 == 0)
+            assert_diff(&kept, &m);
+        if (step % 30 == 0)
+            assert_diff(&m, &kept);
+        if (step % 100 == 0) {
+            pmap_unref(&kept);
+            kept = pmap_ref(&m);
+            assert_diff(&kept, &m);
+        }
+    }
+    pmap_unref(&m);
+    pmap_unref(&kept);
+}
+
 /* Every allocation of a put and of a remove fails once: the map must be as before. */
 static void a_failed_change_changes_nothing(void **state)
 {
@@ -239,6 +302,7 @@ int main(void)
         cmocka_unit_test(removing_what_is_absent_is_fine),
         cmocka_unit_test(agrees_with_a_plain_map),
         cmocka_unit_test(a_visit_sees_each_once_and_can_stop),
+        cmocka_unit_test(a_diff_tells_each_change_once),
         cmocka_unit_test(a_failed_change_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -302,21 +302,28 @@ static void lists_are_in_order(void **state)
 
 /* ---- health checks ---- */
 
-static bool count_one(void *arg, const struct route *r)
+struct changes {
+    size_t added, removed, replaced;
+};
+
+static void note_change(void *arg, const struct route *before, const struct route *after)
 {
-    (void)r;
-    ++*(size_t *)arg;
-    return true;
+    struct changes *c = arg;
+    assert_true(before != NULL || after != NULL);
+    c->added += before == NULL;
+    c->removed += after == NULL;
+    c->replaced += before != NULL && after != NULL;
 }
 
-static size_t checked_count(struct fixture *f, const void **ret_stamp)
+/* Since the last call; the first one is told of all. */
+static struct changes checked_changes(struct fixture *f, const struct snapshot **last)
 {
     const struct snapshot *s = see(f);
-    size_t count = 0;
-    snapshot_visit_checked(s, count_one, &count);
-    *ret_stamp = snapshot_checked_stamp(s);
-    snapshot_unref(s);
-    return count;
+    struct changes c = {0};
+    snapshot_diff_checked(*last, s, note_change, &c);
+    snapshot_unref(*last);
+    *last = s;
+    return c;
 }
 
 static void put_checked(struct fixture *f, const char *members, const char *health)
@@ -329,29 +336,41 @@ static void put_checked(struct fixture *f, const char *members, const char *heal
     assert_false(failed(temp_store_put_route(&f->store, "c", body, NULL)));
 }
 
+#define assert_changes(added_, removed_, replaced_)                                            \
+    do {                                                                                       \
+        struct changes c_ = checked_changes(f, &last);                                         \
+        assert_int_equal(c_.added, added_);                                                    \
+        assert_int_equal(c_.removed, removed_);                                                \
+        assert_int_equal(c_.replaced, replaced_);                                              \
+    } while (0)
+
 /* Among many routes, those with checks are found without looking at the others. */
 static void routes_with_checks_stand_by_themselves(void **state)
 {
     struct fixture *f = *state;
-    const void *first, *second;
+    const struct snapshot *last = NULL;
     temp_store_add_route(&f->store, "plain", "plain.org", "none");
-    assert_int_equal(checked_count(f, &first), 0);
+    assert_changes(0, 0, 0);
     put_checked(f, "", "'path': '/up'");
-    assert_int_equal(checked_count(f, &first), 1);
+    assert_changes(1, 0, 0);
     temp_store_add_route(&f->store, "other", "other.org", "none");
-    assert_int_equal(checked_count(f, &second), 1);
-    assert_ptr_equal(first, second);
+    assert_changes(0, 0, 0);
     put_checked(f, "", "'tcp': true");
-    assert_int_equal(checked_count(f, &second), 1);
+    assert_changes(0, 0, 1);
     put_checked(f, ", 'enabled': false", "'tcp': true");
-    assert_int_equal(checked_count(f, &second), 0);
+    assert_changes(0, 1, 0);
     put_checked(f, "", "'tcp': true");
-    assert_int_equal(checked_count(f, &second), 1);
+    assert_changes(1, 0, 0);
     put_checked(f, "", "'interval': '1s'");
-    assert_int_equal(checked_count(f, &second), 0);
+    assert_changes(0, 1, 0);
     put_checked(f, "", "'tcp': true");
     assert_false(failed(temp_store_delete_route(&f->store, "c")));
-    assert_int_equal(checked_count(f, &second), 0);
+    assert_changes(0, 0, 0);
+    put_checked(f, "", "'tcp': true");
+    snapshot_unref(last);
+    last = NULL;
+    assert_changes(1, 0, 0);
+    snapshot_unref(last);
 }
 
 int main(void)
