@@ -51,8 +51,8 @@ typedef bool pmap_visit_fn(void *arg, struct str key, const void *value);
 bool pmap_visit(const struct pmap *m, pmap_visit_fn *fn, void *arg);
 
 /* Calls fn for each key whose value is not the same in both, in no particular order; NULL: the
- * key is not there.  What the two share is not looked at: the cost is that of the changes between
- * them. */
+ * key is not there.  What the two share is not looked at: the cost is that of the changes
+ * between them. */
 typedef void pmap_diff_fn(void *arg, const void *before, const void *after);
 void pmap_diff(const struct pmap *before, const struct pmap *after, pmap_diff_fn *fn,
                void *arg);

@@ -54,9 +54,9 @@ size_t snapshot_route_count(const struct snapshot *s);
 struct err snapshot_routes(const struct snapshot *s, struct arena *a,
                            const struct route *const **ret_routes, size_t *ret_count);
 
-/* The enabled routes whose targets are to be checked, as far as they are not the same in both, in
- * no order.  old may be NULL: all of s.  before or after is NULL if the route is not among them
- * there.  Costs what has changed. */
+/* The enabled routes whose targets are to be checked, as far as they are not the same in both,
+ * in no order.  old may be NULL: all of s.  before or after is NULL if the route is not among
+ * them there.  Costs what has changed. */
 typedef void snapshot_checked_fn(void *arg, const struct route *before,
                                  const struct route *after);
 void snapshot_diff_checked(const struct snapshot *old, const struct snapshot *s,

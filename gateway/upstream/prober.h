@@ -19,8 +19,8 @@ struct prober *prober_new(struct worker *w);
 /* Also forgets all probes, without a verdict. */
 void prober_free(struct prober *p);
 
-/* A new snapshot is in use; old: the one before it, NULL at first.  Costs what has changed among
- * the routes with checks. */
+/* A new snapshot is in use; old: the one before it, NULL at first.  Costs what has changed
+ * among the routes with checks. */
 void prober_update(struct prober *p, const struct snapshot *old, const struct snapshot *newest);
 
 /* The worker drains: no more questions. */
