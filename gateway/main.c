@@ -46,7 +46,7 @@ struct process {
     char admin_at[64];
     int unix_fd;
     struct store *store;
-    struct tls_ticket_keys ticket_keys;
+    struct ticket_keys *ticket_keys;
     struct worker_bells *bells;
     struct worker *workers[OPTIONS_WORKERS_MAX];
     unsigned worker_count;
@@ -306,13 +306,13 @@ static struct err open_store(struct process *p)
 
 static struct err start_workers(struct process *p)
 {
-    tls_ticket_keys_make(&p->ticket_keys);
+    TRY(ticket_keys_new(&p->ticket_keys));
     p->bells = worker_bells_new();
     if (p->bells == NULL)
         return fail(ERR_MEMORY, 0);
     for (unsigned i = 0; i < p->options.workers; i++) {
         struct worker_options o = {.publisher = store_publisher(p->store),
-                                   .ticket_keys = &p->ticket_keys,
+                                   .ticket_keys = p->ticket_keys,
                                    .listeners = p->listeners,
                                    .index = i,
                                    .access_log = p->access_log,
@@ -437,7 +437,7 @@ static void stop(struct process *p)
     log_setup(&(struct log_options){.sink = NULL});
     access_log_free(p->access_log);
     log_writer_free(p->writer);
-    OPENSSL_cleanse(&p->ticket_keys, sizeof(p->ticket_keys));
+    ticket_keys_free(p->ticket_keys);
 }
 
 static int run(int argc, char **argv)

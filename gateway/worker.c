@@ -167,6 +167,14 @@ struct str worker_date(struct worker *w)
     return str_from(w->date.text);
 }
 
+/* Whichever worker is first replaces the keys. */
+static void on_ticket_timer(struct timer *t)
+{
+    struct worker *w = container_of(t, struct worker, priv.ticket_timer);
+    ticket_keys_turn(w->options.ticket_keys);
+    loop_timer_set(w->loop, t, TICKET_KEY_MS);
+}
+
 static void on_accept(void *arg, const struct listener_address *at, int fd,
                       const struct peer *peer)
 {
@@ -238,6 +246,7 @@ static struct err make_parts(struct worker *w)
     if (w->pin == NULL)
         return fail(ERR_MEMORY, 0);
     loop_on_wake(w->loop, on_wake, w);
+    loop_timer_set(w->loop, &w->priv.ticket_timer, TICKET_KEY_MS);
     return start_listeners(w);
 }
 
@@ -274,6 +283,7 @@ struct err worker_start(const struct worker_options *o, struct worker **ret_work
     list_init(&w->conns);
     list_init(&w->intakes);
     w->priv.drain_timer.on_fire = on_drain_timeout;
+    w->priv.ticket_timer.on_fire = on_ticket_timer;
     struct err e = make_parts(w);
     if (!failed(e)) {
         int error = pthread_create(&w->priv.thread, NULL, run, w);

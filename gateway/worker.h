@@ -42,9 +42,9 @@ struct pin {
 
 struct worker_options {
     struct publisher *publisher;
-    const struct tls_ticket_keys *ticket_keys;
-    struct listener_set *listeners; /* sockets, opened before; ours are taken over */
-    unsigned index;                 /* which of each listener's sockets is ours */
+    struct ticket_keys *ticket_keys; /* shared by all workers */
+    struct listener_set *listeners;  /* sockets, opened before; ours are taken over */
+    unsigned index;                  /* which of each listener's sockets is ours */
     struct access_log *access_log;
     struct worker_bells *bells; /* shared by all workers; NULL: there is only one */
     const char
@@ -83,7 +83,8 @@ struct worker {
         size_t listener_count;
         uint64_t settings_revision; /* whose listeners have been looked for */
         struct timer drain_timer;
-        atomic_bool must_drain; /* set by worker_drain, seen in a turn */
+        struct timer ticket_timer; /* the ticket keys' time may be over */
+        atomic_bool must_drain;    /* set by worker_drain, seen in a turn */
         pthread_t thread;
     } priv;
 };

@@ -1,12 +1,12 @@
 #include "gateway/tls/tls_server.h"
 
+#include "gateway/base/limits.h"
 #include "gateway/base/mem.h"
 
 #include <openssl/err.h>
-#include <openssl/rand.h>
 
 struct tls_server {
-    const struct tls_ticket_keys *keys;
+    struct ticket_keys *keys;
     SSL_CTX *ctx;
     uint64_t revision; /* of the settings ctx was made for; 0: none */
 };
@@ -20,13 +20,7 @@ static const char ciphers_1_2[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES12
 static const char ciphers_1_3[] =
     "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 
-void tls_ticket_keys_make(struct tls_ticket_keys *ret_keys)
-{
-    /* RAND_bytes fails only without an entropy source; then handshakes fail as well. */
-    (void)RAND_bytes(ret_keys->bytes, sizeof(ret_keys->bytes));
-}
-
-struct err tls_server_new(const struct tls_ticket_keys *keys, struct tls_server **ret_server)
+struct err tls_server_new(struct ticket_keys *keys, struct tls_server **ret_server)
 {
     struct tls_server *s = mem_new(struct tls_server);
     if (s == NULL)
@@ -156,14 +150,13 @@ static bool set_policy(SSL_CTX *ctx, const struct settings *settings)
            SSL_CTX_set_ciphersuites(ctx, ciphers_1_3) == 1;
 }
 
-static bool set_sessions(SSL_CTX *ctx, const struct tls_ticket_keys *keys)
+static struct err set_sessions(SSL_CTX *ctx, struct ticket_keys *keys)
 {
-    struct tls_ticket_keys copy = *keys; /* the macro wants it mutable */
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-    bool is_set = SSL_CTX_set_num_tickets(ctx, 1) == 1 &&
-                  SSL_CTX_set_tlsext_ticket_keys(ctx, copy.bytes, sizeof(copy.bytes)) == 1;
-    OPENSSL_cleanse(&copy, sizeof(copy));
-    return is_set;
+    SSL_CTX_set_timeout(ctx, TLS_TICKET_S);
+    if (SSL_CTX_set_num_tickets(ctx, 1) != 1)
+        return fail(ERR_CRYPTO, 0);
+    return ticket_keys_attach(keys, ctx);
 }
 
 static struct err make_ctx(const struct tls_server *s, const struct settings *settings,
@@ -172,7 +165,7 @@ static struct err make_ctx(const struct tls_server *s, const struct settings *se
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     if (ctx == NULL)
         return fail(ERR_MEMORY, 0);
-    if (!set_policy(ctx, settings) || !set_sessions(ctx, s->keys)) {
+    if (!set_policy(ctx, settings) || failed(set_sessions(ctx, s->keys))) {
         SSL_CTX_free(ctx);
         return fail(ERR_CRYPTO, 0);
     }

@@ -3,29 +3,22 @@
  * Purpose: makes server-side SSL objects; during the handshake the name the client asks for
  *          picks the certificate from the snapshot of that moment, so that a new one is
  *          served at once and contexts exist per policy, not per certificate.
- * Thread:  one tls_server per worker; ticket keys are shared by all (made once, constant).
+ * Thread:  one tls_server per worker; ticket keys are shared by all.
  * Owns:    its SSL_CTX, rebuilt when the settings' revision changes.
  * Limits:  names longer than TLS_NAME_MAX are unknown names.
  * Fails:   ERR_CRYPTO, ERR_MEMORY. */
 #pragma once
 
+#include "gateway/tls/ticket_keys.h"
 #include "store/snapshot.h"
 
 #include <openssl/ssl.h>
 
 enum { TLS_NAME_MAX = 256 };
 
-/* Session ticket keys (RFC 5077): one set per process, so that a session made by one worker
- * resumes at another, and across changes of certificates and settings. */
-struct tls_ticket_keys {
-    unsigned char bytes[80];
-};
-
-void tls_ticket_keys_make(struct tls_ticket_keys *ret_keys);
-
 struct tls_server;
 
-struct err tls_server_new(const struct tls_ticket_keys *keys, struct tls_server **ret_server);
+struct err tls_server_new(struct ticket_keys *keys, struct tls_server **ret_server);
 void tls_server_free(struct tls_server *s);
 
 /* What one handshake came to; lives in the connection, at least as long as the SSL object. */

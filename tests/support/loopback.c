@@ -68,12 +68,12 @@ void loopback_start(struct loopback *b, int client_buffer_bytes)
     fake_clock_use(&b->clock, LOOPBACK_NOW_AT);
     temp_store_init(&b->store);
     fake_issuer_init(&b->ca, "Test CA");
-    tls_ticket_keys_make(&b->keys);
+    must(ticket_keys_new(&b->keys));
     open_target(b);
     open_listeners(b, client_buffer_bytes);
     open_log(b);
     must(worker_start(&(struct worker_options){.publisher = store_publisher(b->store.store),
-                                               .ticket_keys = &b->keys,
+                                               .ticket_keys = b->keys,
                                                .listeners = b->listeners,
                                                .access_log = b->access_log},
                       &b->worker));
@@ -94,6 +94,7 @@ void loopback_stop(struct loopback *b)
 {
     loopback_drain(b);
     listener_set_free(b->listeners);
+    ticket_keys_free(b->keys);
     (void)close(b->log_file);
     (void)close(b->target);
     fake_issuer_fini(&b->ca);

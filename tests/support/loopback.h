@@ -20,7 +20,7 @@ struct loopback {
     struct temp_store store;
     struct fake_issuer ca;
     struct fake_clock clock;
-    struct tls_ticket_keys keys;
+    struct ticket_keys *keys;
     struct listener_set *listeners; /* plain, then TLS */
     struct log_writer *log_writer;
     int log_file;

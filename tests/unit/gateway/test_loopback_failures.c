@@ -444,7 +444,7 @@ static void without_memory_there_is_no_worker(void **state)
         if (failed(e))
             continue;
         e = worker_start(&(struct worker_options){.publisher = store_publisher(b.store.store),
-                                                  .ticket_keys = &b.keys,
+                                                  .ticket_keys = b.keys,
                                                   .listeners = none,
                                                   .access_log = b.access_log},
                          &w);

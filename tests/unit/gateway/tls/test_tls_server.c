@@ -9,7 +9,7 @@
 
 static struct temp_store t;
 static struct fake_issuer ca;
-static struct tls_ticket_keys keys;
+static struct ticket_keys *keys;
 static struct tls_server *s;
 static const struct snapshot *snap;
 static SSL_CTX *client_ctx;
@@ -33,8 +33,8 @@ static int set_up(void **state)
     temp_config_route(&t, "pending",
                       "{'hosts': ['pending.example'], 'certificate': 'auto', " UPSTREAM "}");
     snap = store_snapshot(t.store);
-    tls_ticket_keys_make(&keys);
-    assert_ok(tls_server_new(&keys, &s));
+    assert_ok(ticket_keys_new(&keys));
+    assert_ok(tls_server_new(keys, &s));
     client_ctx = tls_pair_client_ctx();
     return 0;
 }
@@ -44,6 +44,7 @@ static int tear_down(void **state)
     (void)state;
     SSL_CTX_free(client_ctx);
     tls_server_free(s);
+    ticket_keys_free(keys);
     snapshot_unref(snap);
     fake_issuer_fini(&ca);
     temp_store_fini(&t);
@@ -289,10 +290,10 @@ static void a_protocol_in_common_is_needed(void **state)
 /* ---- tickets ---- */
 
 /* The session of one visit, tickets of TLS 1.3 included, which come with the first read. */
-static SSL_SESSION *take_session(struct tls_server *server, int version)
+static SSL_SESSION *take_session(struct tls_server *server, const char *name, int version)
 {
     char byte;
-    SSL *client = tls_pair_connect(client_ctx, "a.example");
+    SSL *client = tls_pair_connect(client_ctx, name);
     (void)SSL_set_max_proto_version(client, version);
     struct visit *v = visit_with(server, client);
     assert_true(v->result.is_client_done);
@@ -302,12 +303,18 @@ static SSL_SESSION *take_session(struct tls_server *server, int version)
     return session;
 }
 
-static bool resumes(struct tls_server *server, SSL_SESSION *session, int version)
+static struct visit *come_back(struct tls_server *server, const char *name,
+                               SSL_SESSION *session)
 {
-    SSL *client = tls_pair_connect(client_ctx, "a.example");
-    (void)SSL_set_max_proto_version(client, version);
+    SSL *client = tls_pair_connect(client_ctx, name);
+    (void)SSL_set_max_proto_version(client, SSL_SESSION_get_protocol_version(session));
     assert_int_equal(SSL_set_session(client, session), 1);
-    struct visit *v = visit_with(server, client);
+    return visit_with(server, client);
+}
+
+static bool resumes(struct tls_server *server, SSL_SESSION *session)
+{
+    struct visit *v = come_back(server, "a.example", session);
     assert_true(v->result.is_client_done);
     bool is_resumed = SSL_session_reused(v->client) == 1;
     assert_non_null(v->choice.cert); /* chosen for resumed connections too */
@@ -319,23 +326,58 @@ static void sessions_resume_at_other_workers_and_after_changes(void **state)
 {
     (void)state;
     struct tls_server *other, *stranger;
-    struct tls_ticket_keys other_keys;
-    tls_ticket_keys_make(&other_keys);
-    assert_ok(tls_server_new(&keys, &other));
-    assert_ok(tls_server_new(&other_keys, &stranger));
+    struct ticket_keys *other_keys;
+    assert_ok(ticket_keys_new(&other_keys));
+    assert_ok(tls_server_new(keys, &other));
+    assert_ok(tls_server_new(other_keys, &stranger));
     const int tls_versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
     for (size_t i = 0; i < ARRAY_LEN(tls_versions); i++) {
-        SSL_SESSION *session = take_session(s, tls_versions[i]);
-        assert_true(resumes(other, session, tls_versions[i]));
-        assert_false(resumes(stranger, session, tls_versions[i]));
+        SSL_SESSION *session = take_session(s, "a.example", tls_versions[i]);
+        assert_true(resumes(other, session));
+        assert_false(resumes(stranger, session));
         temp_config_settings(&t, i == 0 ? "{'max_header': '32KiB'}" : "{}");
         temp_config_cert(&t, &ca, "a", "DNS:a.example");
         look_again();
-        assert_true(resumes(s, session, tls_versions[i]));
+        assert_true(resumes(s, session));
         SSL_SESSION_free(session);
     }
     tls_server_free(other);
     tls_server_free(stranger);
+    ticket_keys_free(other_keys);
+}
+
+/* A session is no way from one name to another: what is served is chosen by the name that the
+ * connection is for.  With TLS 1.3 that is the one asked for now (RFC 8446 4.6.1), with 1.2
+ * the one of the session (RFC 6066 3), so that a request for the other is misdirected. */
+static const struct {
+    const char *name, *wants, *counts;
+    int version;
+    bool is_done;
+} crossings[] = {
+    {"TLS 1.3, another name", "x.wild.example", "x.wild.example", TLS1_3_VERSION, true},
+    {"TLS 1.3, an unknown name", "unknown.example", NULL, TLS1_3_VERSION, false},
+    {"TLS 1.3, no name", NULL, NULL, TLS1_3_VERSION, false},
+    {"TLS 1.2, another name", "x.wild.example", "a.example", TLS1_2_VERSION, true},
+};
+
+static void a_session_does_not_lead_to_another_name(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(crossings); i++) {
+        SSL_SESSION *session = take_session(s, "a.example", crossings[i].version);
+        struct visit *v = come_back(s, crossings[i].wants, session);
+        assert_row(crossings[i].name, v->result.is_client_done == crossings[i].is_done);
+        if (crossings[i].is_done) {
+            assert_row_str(crossings[i].name, str_from(v->choice.name), crossings[i].counts);
+            assert_row(crossings[i].name,
+                       v->choice.cert ==
+                           snapshot_cert_for_host(snap, str_from(crossings[i].counts)));
+        } else {
+            assert_row(crossings[i].name, v->choice.is_refused);
+        }
+        leave(v);
+        SSL_SESSION_free(session);
+    }
 }
 
 /* ---- life ---- */
@@ -363,7 +405,7 @@ static void without_memory_there_is_no_server(void **state)
     (void)state;
     struct tls_server *other;
     mem_fault_arm(1);
-    assert_err(tls_server_new(&keys, &other), ERR_MEMORY);
+    assert_err(tls_server_new(keys, &other), ERR_MEMORY);
     mem_fault_arm(0);
     tls_server_free(NULL);
 }
@@ -379,6 +421,7 @@ int main(void)
         cmocka_unit_test(weak_ciphers_are_refused),
         cmocka_unit_test(a_protocol_in_common_is_needed),
         cmocka_unit_test(sessions_resume_at_other_workers_and_after_changes),
+        cmocka_unit_test(a_session_does_not_lead_to_another_name),
         cmocka_unit_test(a_handshake_survives_new_settings),
         cmocka_unit_test(without_memory_there_is_no_server),
     };
