@@ -177,14 +177,22 @@ static enum answer open_sealed(struct ticket_keys *keys, const unsigned char *na
     return answer;
 }
 
+/* With TLS 1.3 clients use a ticket once (RFC 8446 C.4), so that each needs a successor. */
+static enum answer renew_if_used_up(const SSL *ssl, enum answer answer)
+{
+    bool is_used_up = answer == ANSWER_GOOD && SSL_version(ssl) >= TLS1_3_VERSION;
+    return is_used_up ? ANSWER_RENEW : answer;
+}
+
 /* In a handshake. */
 static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
                      EVP_MAC_CTX *mac, int is_new)
 {
     struct ticket_keys *keys = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
     ticket_keys_turn(keys);
-    return is_new ? seal(keys, name, iv, cipher, mac)
-                  : open_sealed(keys, name, iv, cipher, mac);
+    if (is_new)
+        return seal(keys, name, iv, cipher, mac);
+    return renew_if_used_up(ssl, open_sealed(keys, name, iv, cipher, mac));
 }
 
 struct err ticket_keys_attach(struct ticket_keys *keys, SSL_CTX *ctx)
