@@ -193,6 +193,8 @@ static void write_human(struct line *l, const char *time, const struct access_li
     if (a->method.len > 0)
         put(l, STR("://"));
     put_escaped(l, a->host);
+    if (a->path.len > 0 && a->path.p[0] != '/') /* "*", or one that was refused */
+        put(l, STR(" "));
     put_escaped(l, a->path);
     put(l, STR(" "));
     put_u64(l, a->status);
@@ -240,7 +242,7 @@ static void write_combined(struct line *l, const struct access_line *a)
     } else {
         put_escaped(l, a->method);
         put(l, STR(" "));
-        put_escaped(l, a->path);
+        put_or_dash(l, a->path);
         put(l, STR(" HTTP/"));
         put(l, str_from(a->version));
     }

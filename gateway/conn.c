@@ -264,6 +264,13 @@ static struct err on_head(void *arg, uint32_t id, struct http_head *head)
     return exchange_on_head(c->exchange, head);
 }
 
+static void on_refused(void *arg, uint32_t id, const struct http_head *head)
+{
+    struct conn *c = arg;
+    (void)id;
+    exchange_on_refused(c->exchange, head);
+}
+
 static struct err on_body(void *arg, uint32_t id, struct str bytes)
 {
     struct conn *c = arg;
@@ -281,6 +288,7 @@ static struct err on_end(void *arg, uint32_t id, const struct http_fields *trail
 static const struct codec_events codec_events = {
     .on_begin = on_begin,
     .on_head = on_head,
+    .on_refused = on_refused,
     .on_body = on_body,
     .on_end = on_end,
 };

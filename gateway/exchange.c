@@ -352,6 +352,12 @@ struct err exchange_on_head(struct exchange *x, struct http_head *head)
     return OK;
 }
 
+/* The refusal itself follows, with its reason. */
+void exchange_on_refused(struct exchange *x, const struct http_head *head)
+{
+    x->request = *head;
+}
+
 /* Keeps body bytes until the target is ready, or while the request may have to be repeated. */
 static struct err keep_early(struct exchange *x, struct str bytes)
 {

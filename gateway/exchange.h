@@ -28,6 +28,7 @@ struct arena *exchange_arena(struct exchange *x);
 
 /* From the client's codec, in its feed. */
 struct err exchange_on_head(struct exchange *x, struct http_head *head);
+void exchange_on_refused(struct exchange *x, const struct http_head *head);
 struct err exchange_on_body(struct exchange *x, struct str bytes);
 struct err exchange_on_end(struct exchange *x, const struct http_fields *trailers);
 

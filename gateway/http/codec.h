@@ -40,6 +40,10 @@ struct codec_events {
     /* Server role: a request begins; the arena for its head, NULL: out of memory. */
     struct arena *(*on_begin)(void *arg, uint32_t id);
     struct err (*on_head)(void *arg, uint32_t id, struct http_head *head);
+    /* Server role: in place of on_head, before feed fails: what can be told of a head that is
+     * refused, for the log and the form of the answer only. head is valid during the call, its
+     * views in the arena. May be NULL. */
+    void (*on_refused)(void *arg, uint32_t id, const struct http_head *head);
     /* bytes are valid during the call only. After an upgrade: the tunnel's bytes. */
     struct err (*on_body)(void *arg, uint32_t id, struct str bytes);
     /* trailers may be NULL; they live in the arena. */

@@ -67,6 +67,18 @@ static void begin_exchange(struct server *s, struct arena *a)
 
 /* ---- feed ---- */
 
+/* Nothing is done that such a head asks for; only the form of the answer follows it. */
+static struct err refuse_head(struct server *s, struct str bytes, struct err e)
+{
+    struct http_head head;
+    h1_head_glimpse(bytes, &s->scan, s->arena, &head);
+    s->request.version = head.version;
+    s->request.is_head = str_eq(head.method, STR("HEAD"));
+    if (s->options.events->on_refused != NULL)
+        s->options.events->on_refused(s->options.arg, s->id, &head);
+    return e;
+}
+
 static struct err read_request(struct server *s, struct str bytes)
 {
     const struct codec_events *events = s->options.events;
@@ -79,9 +91,10 @@ static struct err read_request(struct server *s, struct str bytes)
     memcpy(block, bytes.p, bytes.len);
     struct err e =
         h1_head_read_request(str_make(block, bytes.len), s->scan.lines, a, head, &facts);
+    if (failed(e))
+        return refuse_head(s, bytes, e);
     s->request.version = head->version;
     s->request.is_head = str_eq(head->method, STR("HEAD"));
-    TRY(e);
     s->request.wants_upgrade = head->upgrade.len > 0;
     s->is_last |= !facts.keeps_alive;
     h1_body_init(&s->body, facts.framing, head->body_bytes);
@@ -108,7 +121,8 @@ static struct err take_head(struct server *s, struct str bytes, size_t *ret_used
     if (a == NULL)
         return fail(ERR_MEMORY, 0);
     begin_exchange(s, a);
-    TRY(e);
+    if (failed(e))
+        return refuse_head(s, bytes, e);
     return read_request(s, str_sub(bytes, 0, len));
 }
 

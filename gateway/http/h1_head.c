@@ -284,6 +284,44 @@ struct err h1_head_read_request(struct str block, size_t lines, struct arena *a,
     return OK;
 }
 
+/* The first line up to the byte that spoils it, if one does. */
+static void glimpse_line(struct str bytes, struct arena *a, struct http_head *h)
+{
+    struct h1_request_line line = {.version = HTTP_1_1};
+    struct str rest;
+    struct str good = str_sub(bytes, 0, http_syntax_span(bytes, HTTP_SYNTAX_VALUE));
+    struct str text = arena_fmt(a, "%.*s\r\n", STR_ARG(good));
+    if (text.p != NULL)
+        (void)h1_parser_request_line(text, &line, &rest);
+    h->version = line.version;
+    h->method = line.method;
+    h->path = line.target;
+}
+
+/* lines: complete ones, the first is the request line. */
+static void glimpse_fields(struct str lines, size_t count, struct arena *a, struct http_head *h)
+{
+    struct http_authority authority;
+    struct str text = arena_dup(a, str_skip(lines, str_index(lines, '\n') + 1));
+    count = count - 1 < HEAD_FIELDS_MAX ? count - 1 : HEAD_FIELDS_MAX;
+    if (text.p == NULL)
+        return;
+    (void)h1_parser_fields(text, count, a, &h->fields);
+    const struct http_field *host = http_fields_find(&h->fields, HTTP_FIELD_HOST);
+    if (host != NULL && failed(set_authority(a, host->value, h, &authority)))
+        h->host = host->value;
+}
+
+void h1_head_glimpse(struct str bytes, const struct h1_scan *scan, struct arena *a,
+                     struct http_head *ret_head)
+{
+    *ret_head = (struct http_head){.version = HTTP_1_1};
+    bytes = str_sub(bytes, 0, scan->at);
+    glimpse_line(bytes, a, ret_head);
+    if (scan->lines > 1)
+        glimpse_fields(bytes, scan->lines, a, ret_head);
+}
+
 /* RFC 9112 6.3, but for HEAD. */
 static enum h1_framing response_framing(const struct http_head *h)
 {

@@ -6,9 +6,7 @@
  * Thread:  any; pure.
  * Owns:    nothing; views point into the block, which must live as long as the arena.
  * Limits:  TARGET_URI_MAX_BYTES, CONNECTION_OPTIONS_MAX.
- * Fails:   as h1_parser.h, and ERR_BAD_FRAMING, ERR_BAD_HOST, ERR_NOT_IMPLEMENTED.
- *          What was read so far is in *ret_head then: an error answer and the access log want
- *          it. */
+ * Fails:   as h1_parser.h, and ERR_BAD_FRAMING, ERR_BAD_HOST, ERR_NOT_IMPLEMENTED. */
 #pragma once
 
 #include "gateway/http/h1_parser.h"
@@ -27,6 +25,13 @@ struct h1_facts {
 /* lines: what h1_parser_scan counted. */
 struct err h1_head_read_request(struct str block, size_t lines, struct arena *a,
                                 struct http_head *ret_head, struct h1_facts *ret_facts);
+
+/* What can be told of a request's head that was refused, for the access log and for the form of
+ * the error answer: method, path as it was sent, host (the value of Host, where that is no
+ * host), and the fields before the one that spoils it; empty is what cannot be had. scan: what
+ * the search in bytes found. */
+void h1_head_glimpse(struct str bytes, const struct h1_scan *scan, struct arena *a,
+                     struct http_head *ret_head);
 
 /* The head of an answer to HEAD tells the body that GET would have had; the codec must know
  * that none follows, whatever the facts say. */

@@ -96,8 +96,12 @@ struct err h1_parser_scan(struct h1_scan *scan, struct str bytes,
 {
     size_t end = smaller(bytes.len, window_of(scan, limits));
     for (;;) {
-        size_t at;
-        TRY(scan_line(bytes.p, scan->at, end, &at));
+        size_t at = scan->at;
+        struct err e = scan_line(bytes.p, scan->at, end, &at);
+        if (failed(e)) {
+            scan->at = at;
+            return e;
+        }
         if (at + 1 >= end) {
             scan->at = at;
             *ret_len = 0;
@@ -146,16 +150,16 @@ struct err h1_parser_request_line(struct str block, struct h1_request_line *ret_
     const char *method_end = skip_class(block.p, HTTP_SYNTAX_TOKEN);
     if (method_end == block.p || *method_end != ' ')
         return fail(ERR_BAD_REQUEST, 0);
+    ret_line->method = str_make(block.p, (size_t)(method_end - block.p));
     const char *target = method_end + 1;
     const char *target_end = skip_class(target, HTTP_SYNTAX_TARGET);
+    ret_line->target = str_make(target, (size_t)(target_end - target));
     if (target_end == target || *target_end != ' ')
         return fail(ERR_BAD_REQUEST, 0);
     const char *version = target_end + 1;
     if ((size_t)(end - version) < version_bytes || version[8] != '\r')
         return fail(ERR_BAD_REQUEST, 0);
     TRY(read_version(version, &ret_line->version));
-    ret_line->method = str_make(block.p, (size_t)(method_end - block.p));
-    ret_line->target = str_make(target, (size_t)(target_end - target));
     *ret_rest = str_make(version + version_bytes, (size_t)(end - version) - version_bytes);
     return OK;
 }
@@ -241,13 +245,12 @@ struct err h1_parser_fields(struct str lines, size_t count, struct arena *a,
         return fail(ERR_MEMORY, 0);
     const char *p = lines.p;
     const char *end = lines.p + lines.len;
-    for (; f.count < count; f.count++) {
+    while (p != NULL && f.count < count) {
         p = read_field(p, end, &f.items[f.count]);
-        if (p == NULL)
-            return fail(ERR_BAD_REQUEST, 0);
+        f.count += p != NULL;
     }
     *ret_fields = f;
-    return OK;
+    return p == NULL ? fail(ERR_BAD_REQUEST, 0) : OK;
 }
 
 /* The byte after a quoted string that begins at p; NULL if it is not one. */

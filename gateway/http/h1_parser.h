@@ -20,7 +20,7 @@ struct h1_limits {
 /* A search for the end of a block, over bytes that are offered again with more behind them. All
  * zero: a new search. */
 struct h1_scan {
-    size_t at;    /* bytes that need not be looked at again */
+    size_t at;    /* bytes that need not be looked at again; before the one that was refused */
     size_t lines; /* complete lines so far, without the empty one */
 };
 
@@ -33,7 +33,7 @@ struct err h1_parser_scan(struct h1_scan *scan, struct str bytes,
 /* False: these bytes, complete or not, do not begin a status line. */
 bool h1_parser_may_be_status(struct str bytes);
 
-/* The functions below expect a block that h1_parser_scan has found. */
+/* The functions below expect lines that h1_parser_scan has found. */
 
 struct h1_request_line {
     struct str method;
@@ -41,7 +41,8 @@ struct h1_request_line {
     enum http_version version;
 };
 
-/* *ret_rest: the lines behind the first. */
+/* *ret_rest: the lines behind the first. Of a line that is refused *ret_line holds what was
+ * read before, and is otherwise as it was. */
 struct err h1_parser_request_line(struct str block, struct h1_request_line *ret_line,
                                   struct str *ret_rest);
 
@@ -53,7 +54,8 @@ struct h1_status_line {
 struct err h1_parser_status_line(struct str block, struct h1_status_line *ret_line,
                                  struct str *ret_rest);
 
-/* The lines up to the empty one; count: how many there are. */
+/* The lines up to the empty one; count: how many there are. *ret_fields: those before the one
+ * that is refused, if one is. */
 struct err h1_parser_fields(struct str lines, size_t count, struct arena *a,
                             struct http_fields *ret_fields);
 

@@ -279,6 +279,7 @@ static void check_cuts(unsigned how, size_t cut, struct str bytes)
         .answers = (how & ASKS_HEAD) == 0,
         .ends = (how & ENDS) != 0,
         .tells_fields = true,
+        .tells_refused = true,
         .method = (how & ASKS_HEAD) != 0 ? "HEAD" : NULL,
         .upgrade = (how & ASKS_UPGRADE) != 0 ? "websocket, x/1" : NULL,
         .unsent_bytes = (how & LEAVES_BODY) != 0 ? 1 : 0,

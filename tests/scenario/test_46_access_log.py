@@ -82,13 +82,65 @@ def test_unreadable_request(log, origin, over_tls):
     gateway = log.gateway
     gateway.put_route("r", HOST, origin.url)
     with gateway.tls_client(HOST) if over_tls else gateway.client() as client:
-        client.send(b"GET / HTTP/1.1\r\nHost : a\r\n\r\n")
+        client.send(b"no request\r\n\r\n")
         assert client.read().status == 400
-    line = log.line(None)
+    line = log.line("request")
     assert line["scheme"] == ("https" if over_tls else "http")
     assert ("tls" in line) == over_tls
     assert (line["ended_by"], line["ended_in"], line["status"]) == ("client", "head", 400)
+    assert line["method"] == "no" and "host" not in line
+
+
+def test_bytes_that_are_no_request(log):
+    with log.gateway.client() as client:
+        client.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03")
+        assert client.read().status == 400
+    line = log.line(None)
+    assert (line["ended_by"], line["ended_in"], line["status"]) == ("client", "head", 400)
     assert "method" not in line and "version" not in line
+
+
+REFUSED = [("POST", "/two-lengths?x", HOST, "Content-Length: 1\r\nContent-Length: 2\r\n", 400),
+           ("GET", "/coding", HOST, "Transfer-Encoding: gzip\r\n", 501),
+           ("GET", "/space", HOST, "X : a\r\n", 400),
+           ("GET", "/nul", HOST, "X: \0\r\n", 400),
+           ("GET", "/many", HOST, "X: y\r\n" * 300, 431),
+           ("GET", "/large", HOST, "X: " + 70000 * "y" + "\r\n", 431),
+           ("TRACE", "/trace", HOST, "", 501),
+           ("CONNECT", f"{HOST}:443", HOST, "", 501),
+           ("GET", "/host", "<u@'b'>", "", 400)]
+
+
+@pytest.mark.parametrize("method, path, host, fields, status", REFUSED,
+                         ids=[row[1].strip("/") for row in REFUSED])
+def test_refused_head_is_told_and_answered_as_the_client_likes(log, method, path, host, fields,
+                                                               status):
+    with log.gateway.client() as client:
+        client.send(f"{method} {path} HTTP/1.1\r\nHost: {host}\r\n"
+                    f"Accept: application/json\r\n{fields}\r\n".encode())
+        answer = client.read()
+    assert answer.status == status
+    assert json.loads(answer.body)["status"] == status
+    line = log.line(path)
+    assert (line["method"], line["host"], line["status"]) == (method, host, status)
+    assert (line["ended_by"], line["ended_in"]) == ("client", "head")
+
+
+def test_refused_head_of_any_length_and_any_bytes_is_one_short_line(log):
+    with log.gateway.client() as client:
+        client.send(b"GET /" + 9000 * b"\xff\"\\" + b" HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
+        assert client.read().status in (400, 414)
+    (text,) = until(lambda: log.path.read_text().splitlines(), "an access line")
+    line = json.loads(text)
+    assert line["path"].startswith("/\xff\"\\\xff")
+    assert len(text) < 6000
+
+
+def test_refused_head_request_gets_no_body(log):
+    with log.gateway.client() as client:
+        client.send(b"HEAD /head HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
+        assert client.read_until_closed().endswith(b"\r\n\r\n")
+    assert log.line("/head")["method"] == "HEAD"
 
 
 def test_answers_of_the_gateway_itself(log, origin):

@@ -106,6 +106,18 @@ static struct err on_head(void *arg, uint32_t id, struct http_head *head)
     return OK;
 }
 
+static void on_refused(void *arg, uint32_t id, const struct http_head *head)
+{
+    struct trace *t = arg;
+    if (!t->options->tells_refused)
+        return;
+    begin_line(t, STR("refused"), id);
+    say_start(t, head);
+    say(t, STR("\n"));
+    if (t->options->tells_fields)
+        say_fields(t, &head->fields);
+}
+
 static struct err on_body(void *arg, uint32_t id, struct str bytes)
 {
     struct trace *t = arg;
@@ -137,7 +149,12 @@ static struct err on_end(void *arg, uint32_t id, const struct http_fields *trail
 }
 
 static const struct codec_events trace_events = {
-    .on_begin = on_begin, .on_head = on_head, .on_body = on_body, .on_end = on_end};
+    .on_begin = on_begin,
+    .on_head = on_head,
+    .on_refused = on_refused,
+    .on_body = on_body,
+    .on_end = on_end,
+};
 
 static struct err send_request(struct trace *t)
 {

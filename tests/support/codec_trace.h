@@ -13,6 +13,7 @@ struct codec_trace_options {
     bool answers; /* server: each request is answered with 200 and "ok" at its end */
     bool ends;    /* feed_eof behind the bytes */
     bool tells_fields;
+    bool tells_refused;    /* server: what is told of a refused head, as "head" tells it */
     const char *method;    /* client: of the request; NULL: GET */
     const char *upgrade;   /* client: asked for; NULL: no upgrade */
     size_t unsent_bytes;   /* client: of the request's body that are never sent */

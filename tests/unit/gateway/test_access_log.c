@@ -122,6 +122,25 @@ static const struct {
      "\"ended_in\":\"head\",\"error\":\"bad_request\",\"request_id\":\"1\"}\n",
      "17:52:00.000 192.0.2.1 - https 400 300 B 0.0 ms !bad_request by client in head\n",
      "192.0.2.1 - - [23/Nov/2026:17:52:00 +0000] \"-\" 400 300 \"-\" \"-\"\n"},
+    {"a refused head",
+     {.client = STR_LIT("192.0.2.1"),
+      .method = STR_LIT("CONNECT"),
+      .host = STR_LIT("<a>\x80"),
+      .path = STR_LIT("b:443"),
+      .version = "1.1",
+      .status = 501,
+      .error = {.kind = ERR_NOT_IMPLEMENTED},
+      .ended_by = ENDED_BY_CLIENT,
+      .ended_in = ENDED_IN_HEAD,
+      .request_id = STR_LIT("1")},
+     "\"client\":\"192.0.2.1\",\"scheme\":\"http\",\"method\":\"CONNECT\","
+     "\"host\":\"<a>\\u0080\",\"path\":\"b:443\",\"version\":\"1.1\",\"status\":501,"
+     "\"in_bytes\":0,\"out_bytes\":0,\"total_us\":0,\"ended_by\":\"client\","
+     "\"ended_in\":\"head\",\"error\":\"not_implemented\",\"request_id\":\"1\"}\n",
+     "17:52:00.000 192.0.2.1 CONNECT http://<a>\\u0080 b:443 501 0 B 0.0 ms "
+     "!not_implemented by client in head\n",
+     "192.0.2.1 - - [23/Nov/2026:17:52:00 +0000] \"CONNECT b:443 HTTP/1.1\" 501 0 \"-\" "
+     "\"-\"\n"},
     {"a wait that came to nothing",
      {.client = STR_LIT("192.0.2.1"),
       .method = STR_LIT("GET"),

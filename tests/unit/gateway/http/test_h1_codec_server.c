@@ -150,6 +150,95 @@ static void ambiguous_heads_are_refused(void **state)
         check_trace(refused_heads[i].name, &o, refused_heads[i].in, refused_heads[i].want);
 }
 
+#define TOLD(kind, head) "begin 1\nrefused 1 " head "error " kind "\nreuse no\n"
+
+/* clang-format off */
+static const struct {
+    const char *name;
+    struct str in;
+    const char *want;
+} told_heads[] = {
+    {"two lengths: everything else",
+     STR_LIT("POST /a?b HTTP/1.1\r\nHost: A.example:80\r\nAccept: application/json\r\n"
+             "Content-Length: 1\r\nContent-Length: 2\r\n\r\n"),
+     TOLD("bad_framing",
+          "POST a.example /a?b 1.1\n  Host: A.example:80\n  Accept: application/json\n"
+          "  Content-Length: 1\n  Content-Length: 2\n")},
+    {"a control byte: the lines before",
+     STR_LIT("GET /a HTTP/1.1\r\n" HOST "Accept: a/b\r\nX: \0\r\nY: z\r\n\r\n"),
+     TOLD("bad_request", "GET a.example /a 1.1\n  Host: a.example\n  Accept: a/b\n")},
+    {"a bare LF as the empty line", STR_LIT(GET "\n"),
+     TOLD("bad_request", "GET a.example / 1.1\n  Host: a.example\n")},
+    {"a folded line", STR_LIT(GET "X: a\r\n b\r\n\r\n"),
+     TOLD("bad_request", "GET a.example / 1.1\n  Host: a.example\n  X: a\n")},
+    {"a name with a space: the fields before", STR_LIT(GET "A: b\r\nX : a\r\nY: z\r\n\r\n"),
+     TOLD("bad_request", "GET a.example / 1.1\n  Host: a.example\n  A: b\n")},
+    {"no host", STR_LIT("HEAD / HTTP/1.1\r\n\r\n"), TOLD("bad_host", "HEAD  / 1.1\n")},
+    {"two hosts: the first", STR_LIT(GET "Host: b\r\n\r\n"),
+     TOLD("bad_host", "GET a.example / 1.1\n  Host: a.example\n  Host: b\n")},
+    {"a host that is none: as it was sent",
+     STR_LIT("GET / HTTP/1.1\r\nHost: <B>/\r\n\r\n"),
+     TOLD("bad_host", "GET <B>/ / 1.1\n  Host: <B>/\n")},
+    {"a target that is not taken: as it was sent",
+     STR_LIT("CONNECT a:1 HTTP/1.1\r\n" HOST "\r\n"),
+     TOLD("not_implemented", "CONNECT a.example a:1 1.1\n  Host: a.example\n")},
+    {"a space in the target: up to it", STR_LIT("GET /a b HTTP/1.1\r\n" HOST "\r\n"),
+     TOLD("bad_request", "GET a.example /a 1.1\n  Host: a.example\n")},
+    {"another version", STR_LIT("GET /a HTTP/3.0\r\n" HOST "\r\n"),
+     TOLD("bad_version", "GET a.example /a 1.1\n  Host: a.example\n")},
+    {"HTTP/1.0 with a coding",
+     STR_LIT("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"),
+     TOLD("bad_framing", "POST  / 1.0\n  Transfer-Encoding: chunked\n")},
+    {"NUL in the target: up to it", STR_LIT("GET /a\0b HTTP/1.1\r\n" HOST "\r\n"),
+     TOLD("bad_request", "GET  /a 1.1\n")},
+    {"a bare LF behind the request line", STR_LIT("GET /a HTTP/1.1\n" HOST "\r\n"),
+     TOLD("bad_request", "GET  /a 1.1\n")},
+    {"no method", STR_LIT(" / HTTP/1.1\r\n" HOST "\r\n"), TOLD("bad_request", "   1.1\n")},
+    {"an empty head", STR_LIT("\r\n\r\n" GET "\r\n"), TOLD("bad_request", "   1.1\n")},
+    {"a TLS hello", STR_LIT("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03"),
+     TOLD("bad_request", "   1.1\n")},
+    {"a word", STR_LIT("hello\r\n\r\n"), TOLD("bad_request", "   1.1\n")},
+};
+/* clang-format on */
+
+static void what_was_read_of_a_refused_head_is_told(void **state)
+{
+    static const struct codec_trace_options o = {.tells_fields = true, .tells_refused = true};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(told_heads); i++)
+        check_trace(told_heads[i].name, &o, told_heads[i].in, told_heads[i].want);
+}
+
+/* However long it is: the log cuts it again. */
+static void of_a_head_that_is_too_long_the_beginning_is_told(void **state)
+{
+    enum { PATH_BYTES = 20000, LINES = 300 };
+    static const struct codec_trace_options o = {.tells_refused = true};
+    struct buf in, text;
+    size_t odd;
+    (void)state;
+    buf_init(&in, TEXT_MAX_BYTES);
+    buf_init(&text, TEXT_MAX_BYTES);
+    assert_false(failed(buf_append(&in, STR("GET /"))));
+    for (size_t i = 0; i < PATH_BYTES; i++)
+        assert_false(failed(buf_append(&in, STR("a"))));
+    codec_trace_run_cut(&o, buf_view(&in), &text, &odd);
+    assert_int_equal(odd, 0);
+    assert_true(str_starts(buf_view(&text), STR("begin 1\nrefused 1 GET  /aaaa")));
+    assert_in_range(buf_len(&text), TARGET_URI_MAX_BYTES, TARGET_URI_MAX_BYTES + 200);
+    buf_clear(&in);
+    buf_clear(&text);
+    assert_false(failed(buf_append(&in, STR(GET))));
+    for (size_t i = 0; i < LINES; i++)
+        assert_false(failed(buf_append(&in, STR("X: y\r\n"))));
+    codec_trace_run_cut(&o, buf_view(&in), &text, &odd);
+    assert_int_equal(odd, 0);
+    assert_true(str_eq(buf_view(&text), STR("begin 1\nrefused 1 GET a.example / 1.1\n"
+                                            "error head_too_large\nreuse no\n")));
+    buf_fini(&in);
+    buf_fini(&text);
+}
+
 #define POST_HEAD "begin 1\nhead 1 POST a.example / 1.1 body ?\n"
 
 /* clang-format off */
@@ -786,6 +875,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ambiguous_heads_are_refused),
+        cmocka_unit_test(what_was_read_of_a_refused_head_is_told),
+        cmocka_unit_test(of_a_head_that_is_too_long_the_beginning_is_told),
         cmocka_unit_test(ambiguous_bodies_are_refused),
         cmocka_unit_test(requests_are_read_however_they_arrive),
         cmocka_unit_test(an_end_in_the_middle_is_no_end),
