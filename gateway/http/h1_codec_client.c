@@ -213,10 +213,13 @@ static struct err take_head(struct client *k, struct str bytes, size_t *ret_used
     struct h1_facts facts;
     if (k->writer.state == H1_WRITER_HEAD)
         return fail(ERR_TARGET_BAD_RESPONSE, 0); /* an answer before the question */
-    TRY(as_target(h1_parser_scan(&k->scan, bytes, &limits, ret_used)));
+    struct err e = h1_parser_scan(&k->scan, bytes, &limits, ret_used);
     /* What speaks something else may well wait for us to answer: it is not waited for. */
+    if ((failed(e) || *ret_used == 0) && !h1_parser_may_be_status(bytes))
+        return fail(ERR_TARGET_BAD_RESPONSE, 0);
+    TRY(as_target(e));
     if (*ret_used == 0)
-        return h1_parser_may_be_status(bytes) ? OK : fail(ERR_TARGET_BAD_RESPONSE, 0);
+        return OK;
     struct str block = arena_dup(k->arena, str_sub(bytes, 0, *ret_used));
     struct http_head *head = arena_one(k->arena, struct http_head);
     if (block.p == NULL || head == NULL)
