@@ -31,8 +31,7 @@ struct conn {
     struct tls_choice choice;
     enum conn_state state;
     struct exchange *exchange;
-    uint64_t idle_since_ms;   /* no exchange and nothing sent since */
-    uint64_t idle_from_bytes; /* received by then: what came since begins a head */
+    uint64_t idle_since_ms; /* no exchange and nothing sent since */
     bool was_partial; /* a head had begun, and was not complete, when the timer last looked */
     bool has_ended;   /* the client will send no more; what is queued still goes out */
     struct timer timer;
@@ -138,16 +137,10 @@ static void linger(struct conn *c)
 
 /* ---- between requests ---- */
 
-static bool has_begun_head(const struct conn *c)
-{
-    return c->link.received_bytes > c->idle_from_bytes;
-}
-
 static void go_idle(struct conn *c)
 {
     c->state = CONN_IDLE;
     c->was_partial = false;
-    c->idle_from_bytes = c->link.received_bytes;
     c->idle_since_ms = loop_now_ms(c->worker->loop);
     loop_timer_set(c->worker->loop, &c->timer, HEAD_LIMIT_MS);
 }
@@ -176,7 +169,7 @@ void conn_on_exchange_end(struct conn *c, bool is_cut)
 
 void conn_drain(struct conn *c)
 {
-    if (c->state == CONN_IDLE && !has_begun_head(c))
+    if (c->state == CONN_IDLE && !codec_has_begun(c->link.codec))
         linger(c);
     else if (c->state == CONN_BUSY)
         codec_refuse_reuse(c->link.codec);
@@ -199,7 +192,7 @@ static void refuse(struct conn *c, struct err e)
  * attack or a dead client; silence between requests may last KEEPALIVE_IDLE_MS. */
 static void check_idle(struct conn *c)
 {
-    bool is_partial = has_begun_head(c);
+    bool is_partial = codec_has_begun(c->link.codec);
     uint64_t idle_ms = loop_now_ms(c->worker->loop) - c->idle_since_ms;
     if (is_partial && c->was_partial) {
         refuse(c, fail(ERR_CLIENT_TIMEOUT, 0));

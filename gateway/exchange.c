@@ -184,9 +184,12 @@ static enum step follow_route(struct exchange *x)
         exchange_give_up(x, e);
         return x->step;
     }
-    if (x->route->action == ROUTE_PROXY)
+    if (x->route->action == ROUTE_PROXY && !rewrite_ends_here(&x->request))
         return STEP_PICK;
-    exchange_answer_route(x);
+    if (x->route->action == ROUTE_PROXY)
+        exchange_answer_last_hop(x);
+    else
+        exchange_answer_route(x);
     return x->step;
 }
 
@@ -347,6 +350,7 @@ struct err exchange_on_head(struct exchange *x, struct http_head *head)
 {
     x->request = *head;
     x->inbound = head->body == HTTP_BODY_NONE ? FLOW_DONE : FLOW_BODY;
+    x->awaits_continue = head->expects_continue;
     x->step = STEP_JUDGE;
     exchange_run(x);
     return OK;
@@ -375,6 +379,7 @@ struct err exchange_on_body(struct exchange *x, struct str bytes)
     if (exchange_is_over(x))
         return OK;
     x->in_bytes += bytes.len;
+    x->awaits_continue = false;
     exchange_note_activity(x);
     if (!x->is_tunnel && x->in_bytes > x->route->max_body_bytes) {
         exchange_give_up(x, fail(ERR_BODY_TOO_LARGE, 0));

@@ -63,6 +63,13 @@ void exchange_answer_redirect(struct exchange *x, struct str location)
         exchange_answer(x, &head, STR_NONE);
 }
 
+/* RFC 9110 9.3.7: an empty answer, with a length. */
+void exchange_answer_last_hop(struct exchange *x)
+{
+    static const struct http_head head = {.status = 200, .body = HTTP_BODY_LENGTH};
+    exchange_answer(x, &head, STR_NONE);
+}
+
 static struct err make_redirect(struct exchange *x, struct http_head *head)
 {
     const struct route_redirect *r = &x->route->redirect;

@@ -56,6 +56,8 @@ enum ended_in exchange_where(const struct exchange *x)
         return ENDED_IN_TUNNEL;
     if (x->step == STEP_CONNECT && x->target_conn != NULL)
         return stage_of(x->target_conn);
+    if (x->step == STEP_RELAY && x->awaits_continue && x->outbound == FLOW_HEAD)
+        return ENDED_IN_WAIT;
     /* No target is left, or none may be tried: what counts is where the last one failed. */
     if (is_between_targets && failed(x->error))
         return x->failed_in;

@@ -39,6 +39,7 @@ struct exchange {
     struct client_facts facts;
     const struct http_fields *trailers; /* of the request; in the arena */
     enum flow inbound;                  /* client -> target */
+    bool awaits_continue; /* the client holds its body back until the target speaks */
     uint64_t in_bytes;
     struct buf early;    /* body bytes not yet sent, or kept because they may be repeated */
     bool is_early_whole; /* early holds all body bytes so far */
@@ -70,7 +71,7 @@ struct exchange {
     uint64_t waited_us; /* until a target could be asked */
     uint64_t connected_us;
     uint64_t first_byte_us;
-    uint64_t asked_ms;  /* when the request was fully sent */
+    uint64_t asked_ms;  /* when it was the target's turn */
     uint64_t active_ms; /* when a byte of it last moved, in either direction */
     struct str request_id;
 };
@@ -111,6 +112,9 @@ void exchange_give_slot(struct exchange *x);
 void exchange_answer(struct exchange *x, const struct http_head *head, struct str body);
 void exchange_answer_challenge(struct exchange *x, struct str body);
 void exchange_answer_redirect(struct exchange *x, struct str location);
+
+/* An OPTIONS that may go no further. */
+void exchange_answer_last_hop(struct exchange *x);
 
 /* With the redirect or the fixed answer of the route. */
 void exchange_answer_route(struct exchange *x);

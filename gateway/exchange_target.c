@@ -122,6 +122,8 @@ static struct err on_target_head(void *arg, struct http_head *head)
     if (x->worker->is_draining)
         leg_refuse_reuse(client);
     TRY(leg_send_head(client, head, false));
+    if (head->status == 100)
+        x->awaits_continue = false;
     if (http_is_interim(head))
         return OK;
     x->status = head->status;
@@ -181,11 +183,18 @@ void exchange_arm_timer(struct exchange *x)
     loop_timer_set(x->worker->loop, &x->timer, shorter_limit(&x->route->upstream.timeouts));
 }
 
+/* Nothing of the request is due: the target has to speak. RFC 9110 10.1.1: a client may wait
+ * for 100 Continue before its body as long as it likes. */
+static bool is_target_due(const struct exchange *x)
+{
+    return x->outbound == FLOW_HEAD && (x->inbound == FLOW_DONE || x->awaits_continue);
+}
+
 /* Whose silence it is. */
 static struct err silence(const struct exchange *x)
 {
     bool is_client_slow = leg_queued(&x->client_leg) > 0;
-    if (x->inbound == FLOW_BODY && !x->is_tunnel)
+    if (x->inbound == FLOW_BODY && !x->is_tunnel && !is_target_due(x))
         is_client_slow = leg_queued(&x->target_leg) == 0;
     return fail(is_client_slow ? ERR_CLIENT_TIMEOUT : ERR_TARGET_TIMEOUT, 0);
 }
@@ -198,7 +207,7 @@ void exchange_on_timer(struct timer *t)
     if (x->step != STEP_RELAY)
         return;
     const struct upstream_timeouts *limits = &x->route->upstream.timeouts;
-    bool is_waiting = x->inbound == FLOW_DONE && x->outbound == FLOW_HEAD;
+    bool is_waiting = is_target_due(x);
     uint64_t since_ms = is_waiting ? x->asked_ms : x->active_ms;
     uint64_t limit_ms = is_waiting ? limits->response_ms : limits->idle_ms;
     uint64_t gone_ms = loop_now_ms(x->worker->loop) - since_ms;

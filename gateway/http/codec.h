@@ -74,6 +74,7 @@ struct codec_ops {
     struct err (*send_body)(struct codec *c, uint32_t id, struct str bytes);
     struct err (*send_end)(struct codec *c, uint32_t id, const struct http_fields *trailers);
     void (*abandon)(struct codec *c, uint32_t id);
+    bool (*has_begun)(const struct codec *c);
     bool (*can_reuse)(const struct codec *c);
     void (*refuse_reuse)(struct codec *c);
     void (*free)(struct codec *c);
@@ -137,6 +138,13 @@ static inline struct err codec_send_end(struct codec *c, uint32_t id,
 static inline void codec_abandon(struct codec *c, uint32_t id)
 {
     c->ops->abandon(c, id);
+}
+
+/* Server role: part of a head has come that no event has told of yet. An empty line before a
+ * request is none of it. */
+static inline bool codec_has_begun(const struct codec *c)
+{
+    return c->ops->has_begun(c);
 }
 
 /* True while the connection may carry another exchange after what has been sent and

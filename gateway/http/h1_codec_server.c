@@ -341,6 +341,12 @@ static void abandon(struct codec *c, uint32_t id)
         cut_exchange(s);
 }
 
+static bool has_begun(const struct codec *c)
+{
+    const struct server *s = (const void *)c;
+    return s->phase == PHASE_HEAD && h1_input_is_partial(&s->input);
+}
+
 static bool can_reuse(const struct codec *c)
 {
     return !((const struct server *)(const void *)c)->is_last;
@@ -368,6 +374,7 @@ struct err h1_codec_new_server(const struct codec_options *o, struct codec **ret
         .send_body = send_body,
         .send_end = send_end,
         .abandon = abandon,
+        .has_begun = has_begun,
         .can_reuse = can_reuse,
         .refuse_reuse = refuse_reuse,
         .free = free_server,

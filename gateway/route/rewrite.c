@@ -1,5 +1,6 @@
 #include "gateway/route/rewrite.h"
 
+#include "gateway/http/http_syntax.h"
 #include "gateway/route/route_choice.h"
 #include "gateway/route/variables.h"
 
@@ -94,6 +95,34 @@ static struct err strip_prefix(struct arena *a, struct str prefix, struct str *p
     return path->p == NULL ? fail(ERR_MEMORY, 0) : OK;
 }
 
+/* RFC 9110 7.6.2: how many hops an OPTIONS may still go; false if it does not say. (TRACE goes
+ * none.) */
+static bool read_hops(const struct http_head *head, uint64_t *ret_hops)
+{
+    const struct http_field *f = str_eq(head->method, STR("OPTIONS"))
+                                     ? http_fields_find(&head->fields, HTTP_FIELD_MAX_FORWARDS)
+                                     : NULL;
+    return f != NULL && !failed(http_syntax_length(f->value, ret_hops));
+}
+
+bool rewrite_ends_here(const struct http_head *request)
+{
+    uint64_t hops;
+    return read_hops(request, &hops) && hops == 0;
+}
+
+static struct err count_hop(struct arena *a, struct http_head *head)
+{
+    uint64_t hops;
+    if (!read_hops(head, &hops))
+        return OK;
+    struct str left = arena_fmt(a, "%llu", (unsigned long long)hops - 1);
+    if (left.p == NULL)
+        return fail(ERR_MEMORY, 0);
+    (void)http_fields_remove(&head->fields, HTTP_FIELD_MAX_FORWARDS);
+    return http_fields_add_id(&head->fields, a, HTTP_FIELD_MAX_FORWARDS, left);
+}
+
 static struct str target_authority(struct arena *a, const struct target *t)
 {
     if (t->host_kind == TARGET_HOST_UNIX)
@@ -126,6 +155,10 @@ struct err rewrite_request(struct arena *a, const struct route *route,
 {
     TRY(http_fields_end_to_end(a, &head->fields));
     drop_forwarding_fields(&head->fields);
+    TRY(count_hop(a, head));
+    /* RFC 9110 10.1.1: from HTTP/1.0 it means nothing; the target would take it for ours. */
+    if (head->version == HTTP_1_0)
+        (void)http_fields_remove(&head->fields, HTTP_FIELD_EXPECT);
     TRY(choose_host(a, route, target, head));
     if ((route->strip_prefix || route->add_prefix.len > 0) && head->path.p[0] == '/')
         TRY(resolve_dots(a, &head->path));

@@ -11,6 +11,9 @@
 
 #include "gateway/route/client_facts.h"
 
+/* True for an OPTIONS that may go to no further hop: it is to be answered, not sent on. */
+bool rewrite_ends_here(const struct http_head *request);
+
 /* Turns a received request head into the one for target.  The received fields stay as they
  * are: another try begins with them again. */
 struct err rewrite_request(struct arena *a, const struct route *route,

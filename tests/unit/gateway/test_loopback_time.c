@@ -191,6 +191,22 @@ static void a_head_must_come_in_time(void **state)
     (void)close(client);
 }
 
+/* RFC 9112 2.2: an empty line begins no request: whoever sent it is idle. */
+static void an_empty_line_is_no_head(void **state)
+{
+    (void)state;
+    int client = loopback_connect(&b);
+    int target = ask(&b, client, GET);
+    serve(target, client);
+    loopback_say(client, "\r\n");
+    loopback_pass(&b, 0);
+    for (int i = 0; i <= KEEPALIVE_IDLE_MS / HEAD_LIMIT_MS; i++)
+        loopback_pass(&b, HEAD_LIMIT_MS + LOOP_TICK_MS);
+    hear_end(client);
+    (void)close(client);
+    (void)close(target);
+}
+
 static void an_idle_client_is_let_go(void **state)
 {
     (void)state;
@@ -269,6 +285,37 @@ static void a_client_silent_in_its_body_becomes_408(void **state)
     loopback_pass(&b, 7000 + LOOP_TICK_MS);
     assert_has(loopback_hear_all(client, &is_cut).p, "HTTP/1.1 408 ");
     assert_false(is_cut);
+    (void)loopback_hear_all(target, &is_cut);
+    (void)close(client);
+    (void)close(target);
+}
+
+/* The client waits for 100 Continue: until it comes the silence is the target's. */
+static void a_client_that_waits_to_be_told_to_go_on_is_not_silent(void **state)
+{
+    static const char asked[] = "POST / HTTP/1.1\r\nHost: slow.example\r\n"
+                                "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n";
+    (void)state;
+    bool is_cut;
+    loopback_upstream(&b, "slow", "slow.example",
+                      ", 'timeouts': {'response': '9s', 'idle': '3s'}");
+    int client = loopback_connect(&b);
+    int target = ask(&b, client, asked);
+    loopback_pass(&b, 8000);
+    loopback_pass(&b, 1000 + LOOP_TICK_MS);
+    assert_has(loopback_hear_all(client, &is_cut).p, "HTTP/1.1 504 ");
+    assert_false(is_cut);
+    (void)loopback_hear_all(target, &is_cut);
+    (void)close(client);
+    (void)close(target);
+
+    client = loopback_connect(&b); /* told, and silent */
+    target = ask(&b, client, asked);
+    loopback_pass(&b, 8000);
+    loopback_say(target, "HTTP/1.1 100 Continue\r\n\r\n");
+    assert_string_equal(hear_status(client), "HTTP/1.1 100 Continue");
+    loopback_pass(&b, 3000 + LOOP_TICK_MS);
+    assert_has(loopback_hear_all(client, &is_cut).p, "HTTP/1.1 408 ");
     (void)loopback_hear_all(target, &is_cut);
     (void)close(client);
     (void)close(target);
@@ -358,10 +405,12 @@ int main(void)
         TIGHT(pipelined_requests_wait_for_the_client_to_read),
         TIGHT(a_client_that_was_slow_may_rest_like_others),
         LOOPBACK(a_head_must_come_in_time),
+        LOOPBACK(an_empty_line_is_no_head),
         LOOPBACK(an_idle_client_is_let_go),
         LOOPBACK(a_silent_target_becomes_504),
         LOOPBACK(the_shorter_of_two_limits_is_kept),
         LOOPBACK(a_client_silent_in_its_body_becomes_408),
+        LOOPBACK(a_client_that_waits_to_be_told_to_go_on_is_not_silent),
         LOOPBACK(a_handshake_must_come_in_time),
         LOOPBACK(a_draining_worker_ends_what_it_has_begun),
         LOOPBACK(a_drained_worker_waits_no_longer_than_it_must),
