@@ -2,10 +2,12 @@
 and what a target that is down, slow or wrong does to its own route and to no other."""
 import json
 import socket
+import threading
 
 import pytest
 
 from support import raw
+from support.origin import response
 from support.wait import until
 
 LAB_NAMES = ("backend.test", "localhost", "127.0.0.1", "::1")
@@ -94,6 +96,57 @@ def test_request_that_may_have_had_an_effect_is_not_repeated(gateway, make_origi
     gateway.put_route("r", host, [t.url for t in targets])
     assert gateway.ask("POST", "/pay", host, body=b"100").status == 502
     assert sum(len(t.requests) for t in targets) == 1
+
+
+# A connection that was kept, and that the target closes at the next request
+
+@pytest.mark.parametrize("method, body, status, count",
+                         [("GET", None, 200, 2), ("HEAD", None, 200, 2), ("DELETE", None, 200, 2),
+                          ("POST", None, 502, 1), ("POST", b"100", 502, 1),
+                          ("PATCH", b"100", 502, 1), ("LOCK", None, 502, 1)])
+def test_only_what_does_no_harm_twice_is_repeated(gateway, origin, host, method, body, status,
+                                                  count):
+    def handler(connection, request):
+        connection.read_body(request)
+        if len(origin.seen("/pay")) == 1:
+            return False
+        connection.send(response(200, "OK"))
+        return True
+
+    origin.on("/pay", handler)
+    gateway.put_route("r", host, origin.url, upstream={"retries": 0})
+    with gateway.client() as client:
+        assert client.ask("GET", "/", host).status == 200
+        assert client.ask(method, "/pay", host, body=body).status == status
+    assert len(origin.seen("/pay")) == count
+
+
+# Targets of another trade
+
+@pytest.mark.parametrize("banner", [b"SSH-2.0-OpenSSH_9.2\r\n", b"220 mail.test ESMTP\r\n",
+                                    b"\x16\x03\x01"], ids=["ssh", "smtp", "tls"])
+def test_target_that_speaks_first_is_502(gateway, host, banner):
+    """It may wait for us to greet in turn: nobody waits for it."""
+    def greet():
+        while True:
+            try:
+                guest, _ = listener.accept()
+            except OSError:
+                return
+            guest.sendall(banner)
+            guests.append(guest)
+
+    guests = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=greet, daemon=True).start()
+        gateway.put_route("r", host, f"http://127.0.0.1:{listener.getsockname()[1]}",
+                          upstream={"retries": 0})
+        answer = gateway.get(host)
+        listener.shutdown(socket.SHUT_RDWR)
+    for guest in guests:
+        guest.close()
+    assert answer.status == 502
+    gateway.wait_log("target_bad_response")
 
 
 # HTTPS targets
