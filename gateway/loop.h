@@ -1,7 +1,8 @@
 /* loop.h - the reactor of one worker: readiness, timers, deferred work.
  *
- * Purpose: epoll, edge-triggered, registered once per descriptor; a timer wheel; and a place
- *          where memory may be given back.  One turn has numbered phases:
+ * Purpose: epoll, registered once per descriptor, edge-triggered where a watcher says so; a
+ *          timer wheel; and a place where memory may be given back.  One turn has numbered
+ *          phases:
  *            1 wait for events   2 read the clock   3 fire timers   4 deliver readiness   5
  *            deferred
  * Thread:  everything but loop_wake belongs to the thread that runs the loop.

@@ -114,7 +114,7 @@ struct upstream_tls {
     int verify; /* enum tls_verify */
     struct str ca;
     struct str_list pins;   /* as configured */
-    struct str server_name; /* empty: the target's host, or the request's for an address */
+    struct str server_name; /* empty: the target's host; none of an address or a socket */
     struct str certificate; /* id of the certificate presented to targets; empty: none */
     X509_STORE *trust;      /* SYSTEM, CA: shared; else NULL */
     unsigned char (*pin_digests)[32]; /* pins.count of them */

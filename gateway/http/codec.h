@@ -19,8 +19,7 @@
  *          exchange is abandoned then.
  *
  * Strict: what could be read in two ways is an error, never repaired.  What was accepted is
- *         sent in
- * canonical form, never copied byte for byte. */
+ * sent in canonical form, never copied byte for byte. */
 #pragma once
 
 #include "gateway/http/http_message.h"

@@ -98,11 +98,6 @@ enum http_field_id http_field_id_of(struct str name)
     return HTTP_FIELD_OTHER;
 }
 
-struct str http_field_name(enum http_field_id id)
-{
-    return rows[id].name;
-}
-
 bool http_field_is_hop_by_hop(enum http_field_id id)
 {
     return (rows[id].flags & HOP) != 0;
@@ -235,25 +230,6 @@ size_t http_fields_remove_name(struct http_fields *f, struct str name)
     size_t removed = f->count - kept;
     f->count = kept;
     return removed;
-}
-
-static bool has_token(struct str list, struct str token)
-{
-    struct str item;
-    while (str_next(&list, ',', &item)) {
-        if (str_eq_nocase(str_trim(item), token))
-            return true;
-    }
-    return false;
-}
-
-bool http_fields_has_token(const struct http_fields *f, enum http_field_id id, struct str token)
-{
-    for (size_t i = 0; i < f->count; i++) {
-        if (f->items[i].id == id && has_token(f->items[i].value, token))
-            return true;
-    }
-    return false;
 }
 
 /* Drops the fields with the names of a Connection value, unless we know them to be

@@ -36,9 +36,6 @@ struct http_fields {
 /* HTTP_FIELD_OTHER if the name is not in http_field_names.def. */
 enum http_field_id http_field_id_of(struct str name);
 
-/* In its usual spelling, "Content-Type"; empty for HTTP_FIELD_OTHER. */
-struct str http_field_name(enum http_field_id id);
-
 /* Hop-by-hop by its own nature: Connection, Keep-Alive, TE, Transfer-Encoding, Upgrade, ... */
 bool http_field_is_hop_by_hop(enum http_field_id id);
 
@@ -70,10 +67,6 @@ size_t http_fields_count(const struct http_fields *f, enum http_field_id id);
 /* Removes every one; returns how many. Order of the rest is kept. */
 size_t http_fields_remove(struct http_fields *f, enum http_field_id id);
 size_t http_fields_remove_name(struct http_fields *f, struct str name);
-
-/* True if a comma-separated list field (all its lines) has the token, compared without case. */
-bool http_fields_has_token(const struct http_fields *f, enum http_field_id id,
-                           struct str token);
 
 /* Replaces the table by one with room, of the fields that go further than the next hop: without
  * hop-by-hop fields and those that Connection names (RFC 9110 7.6.1).  A field we know to be
