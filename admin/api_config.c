@@ -7,6 +7,7 @@
 #include "admin/json_diff.h"
 #include "admin/precondition.h"
 
+#include "gateway/base/mem.h"
 #include "gateway/base/text.h"
 
 #include <openssl/evp.h>
@@ -188,7 +189,7 @@ static struct err check_precondition(struct api_call *call, const struct snapsho
     return OK;
 }
 
-struct err api_config_put(struct api_call *call)
+static struct err replace_config(struct api_call *call)
 {
     bool is_dry;
     TRY(read_dry_run(call, &is_dry));
@@ -212,4 +213,12 @@ struct err api_config_put(struct api_call *call)
     TRY(store_commit(&tx));
     api_audit(call, STR("config"), json_array_size(changes));
     return OK;
+}
+
+/* What 100,000 routes have left in the heap is not for the next edit to tidy up. */
+struct err api_config_put(struct api_call *call)
+{
+    struct err e = replace_config(call);
+    mem_settle();
+    return e;
 }

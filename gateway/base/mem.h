@@ -23,6 +23,10 @@ char *mem_dup(const char *p, size_t len) __attribute__((malloc, warn_unused_resu
 
 void mem_free(void *p);
 
+/* After a great many blocks were freed by this thread: the heap's work on them that the next
+ * allocations, of somebody who waits, would do. */
+void mem_settle(void);
+
 /* Memory of ours that nobody may touch for now: sanitized builds watch over it, others do
  * nothing. */
 void mem_poison(void *p, size_t len);

@@ -55,6 +55,27 @@ static void the_nth_allocation_fails_once(void **state)
     mem_free(p);
 }
 
+/* Nothing of it is seen but time: what is kept stays as it was. */
+static void settling_leaves_blocks_alone(void **state)
+{
+    (void)state;
+    enum { COUNT = 1000, LEN = 200 };
+    char *blocks[COUNT];
+    for (size_t i = 0; i < COUNT; i++) {
+        blocks[i] = mem_alloc(LEN, 1);
+        assert_non_null(blocks[i]);
+        memset(blocks[i], (int)(i % 128), LEN);
+    }
+    for (size_t i = 0; i < COUNT; i += 2)
+        mem_free(blocks[i]);
+    mem_settle();
+    for (size_t i = 1; i < COUNT; i += 2) {
+        assert_int_equal(blocks[i][0], (int)(i % 128));
+        assert_memory_equal(blocks[i], blocks[i] + 1, LEN - 1);
+        mem_free(blocks[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -62,6 +83,7 @@ int main(void)
         cmocka_unit_test(a_resized_block_keeps_its_bytes),
         cmocka_unit_test(a_copy_is_terminated_and_may_hold_nothing),
         cmocka_unit_test(the_nth_allocation_fails_once),
+        cmocka_unit_test(settling_leaves_blocks_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
