@@ -25,6 +25,7 @@ def test_strip_prefix_removes_the_path_of_the_route(gateway, origin, host, asked
     gateway.put_route("r", host, origin.url, path="/app", strip_prefix=True)
     assert gateway.get(host, asked).status == 200
     assert [r.target for r in origin.requests] == [arrives]
+    assert origin.requests[0].headers.all("X-Forwarded-Prefix") == ["/app"]
 
 
 def test_absolute_form_is_routed_by_its_own_host(gateway, origin, host):

@@ -121,6 +121,20 @@ def test_only_what_does_no_harm_twice_is_repeated(gateway, origin, host, method,
     assert len(origin.seen("/pay")) == count
 
 
+# A target that is the gateway itself
+
+def test_target_that_leads_back_is_502_instead_of_going_round(gateway, host):
+    gateway.put_route("r", host, f"http://127.0.0.1:{gateway.http}")
+    assert gateway.get(host).status == 502
+    gateway.wait_log("target_loop")
+
+
+def test_target_that_leads_to_another_route_is_asked(gateway, origin, host):
+    gateway.put_route("r", host, f"http://127.0.0.1:{gateway.http}", host_header="inner.test")
+    gateway.put_route("inner", "inner.test", origin.url)
+    assert reported_origin(gateway.get(host)) == origin.url
+
+
 # Targets of another trade
 
 @pytest.mark.parametrize("banner", [b"SSH-2.0-OpenSSH_9.2\r\n", b"220 mail.test ESMTP\r\n",

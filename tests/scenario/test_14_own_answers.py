@@ -33,6 +33,14 @@ def test_redirect_is_the_default_and_https_is_served(gateway, origin, host, cert
     assert gateway.get_tls(host).status == 200
 
 
+def test_old_client_that_names_no_host_cannot_be_redirected(gateway, origin, certificate):
+    gateway.put_route("r", "*", origin.url, certificate=certificate, https="redirect")
+    with gateway.client() as client:
+        client.send(b"GET /x HTTP/1.0\r\n\r\n")
+        assert client.read().status == 400
+    assert origin.requests == []
+
+
 def test_redirect_keeps_the_connection_usable(gateway, origin, host, certificate):
     gateway.put_route("r", host, origin.url, certificate=certificate, https="redirect")
     with gateway.client() as client:

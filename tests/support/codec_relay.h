@@ -15,7 +15,7 @@
 
 #include "gateway/base/buf.h"
 
-enum { RELAY_WIRES_MAX = 64, RELAY_REQUESTS_MAX = 256 };
+enum { RELAY_WIRES_MAX = 256, RELAY_REQUESTS_MAX = 256 };
 
 /* One connection to the target, in the order they were made. */
 struct relay_wire {
