@@ -1,5 +1,6 @@
 #include "gateway/listener.h"
 
+#include "gateway/base/ip.h"
 #include "gateway/base/limits.h"
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
@@ -10,8 +11,6 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <unistd.h>
-
-static const unsigned char mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
 
 enum { REST_MS = 100 }; /* accepting pauses this long when descriptors or memory have run out */
 
@@ -67,11 +66,6 @@ static struct err parse(struct str text, union socket_address ret_addresses[2],
     return OK;
 }
 
-static bool is_mapped(const unsigned char address[16])
-{
-    return memcmp(address, mapped_prefix, sizeof(mapped_prefix)) == 0;
-}
-
 static uint16_t port_of(const union socket_address *a)
 {
     return ntohs(a->v4.sin_port); /* at the same place in v6 */
@@ -79,11 +73,10 @@ static uint16_t port_of(const union socket_address *a)
 
 static void copy_address(const union socket_address *a, unsigned char ret_address[16])
 {
-    memcpy(ret_address, mapped_prefix, sizeof(mapped_prefix));
     if (a->any.sa_family == AF_INET6)
-        memcpy(ret_address, &a->v6.sin6_addr, 16);
+        memcpy(ret_address, &a->v6.sin6_addr, IP_BYTES);
     else
-        memcpy(ret_address + sizeof(mapped_prefix), &a->v4.sin_addr, 4);
+        ip_map(&a->v4.sin_addr, ret_address);
 }
 
 static void print(const union socket_address *a, char out[64])
@@ -258,11 +251,9 @@ struct listener {
 
 void peer_set(struct peer *p, const unsigned char address[16], uint16_t port)
 {
-    bool is_v4 = is_mapped(address);
     memcpy(p->address, address, sizeof(p->address));
     p->port = port;
-    (void)inet_ntop(is_v4 ? AF_INET : AF_INET6, address + (is_v4 ? sizeof(mapped_prefix) : 0),
-                    p->text, sizeof(p->text));
+    ip_print(address, ip_is_mapped(address), p->text);
 }
 
 static void read_peer(const union socket_address *a, struct peer *ret_peer)
@@ -283,7 +274,7 @@ void listener_read_local(int fd, struct peer *ret_local)
 static bool is_wildcard(const unsigned char address[16])
 {
     static const unsigned char zeros[16];
-    size_t begin = is_mapped(address) ? sizeof(mapped_prefix) : 0;
+    size_t begin = ip_is_mapped(address) ? IP_V4_AT : 0;
     return memcmp(address + begin, zeros, 16 - begin) == 0;
 }
 
@@ -291,12 +282,11 @@ static bool is_wildcard(const unsigned char address[16])
 static bool takes(const struct listener_address *at, const struct peer *to,
                   const struct peer *from)
 {
-    if (at->port != to->port || is_mapped(at->address) != is_mapped(to->address))
+    if (at->port != to->port || ip_is_mapped(at->address) != ip_is_mapped(to->address))
         return false;
     if (!is_wildcard(at->address))
         return memcmp(at->address, to->address, 16) == 0;
-    bool is_loopback =
-        is_mapped(to->address) && to->address[sizeof(mapped_prefix)] == IN_LOOPBACKNET;
+    bool is_loopback = ip_is_mapped(to->address) && to->address[IP_V4_AT] == IN_LOOPBACKNET;
     return is_loopback || memcmp(from->address, to->address, 16) == 0;
 }
 

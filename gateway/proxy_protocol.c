@@ -2,16 +2,15 @@
  * two it is; then the other way round. */
 #include "gateway/proxy_protocol.h"
 
+#include "gateway/base/ip.h"
 #include "gateway/base/limits.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 
 enum { LINE_MAX_BYTES = 107 }; /* 2.1: the longest line, its CRLF included */
 
 static const struct str line_start = STR_LIT("PROXY ");
 static const struct str signature = STR_LIT("\r\n\r\n\0\r\nQUIT\n");
-static const unsigned char mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
 
 static struct err refuse(void)
 {
@@ -20,18 +19,10 @@ static struct err refuse(void)
 
 /* ---- version 1 ---- */
 
-/* inet_pton takes no leading zeros in IPv4, and no zone in IPv6. */
-static bool read_address(struct str text, bool is_v6, unsigned char address[16])
+static bool read_address(struct str text, bool is_v6, unsigned char address[IP_BYTES])
 {
-    char copy[INET6_ADDRSTRLEN];
-    if (text.len == 0 || text.len >= sizeof(copy) || memchr(text.p, '\0', text.len) != NULL)
-        return false;
-    memcpy(copy, text.p, text.len);
-    copy[text.len] = '\0';
-    if (is_v6)
-        return inet_pton(AF_INET6, copy, address) == 1;
-    memcpy(address, mapped_prefix, sizeof(mapped_prefix));
-    return inet_pton(AF_INET, copy, address + sizeof(mapped_prefix)) == 1;
+    bool is_written_v6;
+    return ip_parse(text, address, &is_written_v6) && is_written_v6 == is_v6;
 }
 
 static bool read_port(struct str text, uint16_t *ret_port)
@@ -149,8 +140,10 @@ static bool are_extensions_right(struct str header, size_t at)
 
 static void read_endpoint(struct str address, struct str port, struct proxy_endpoint *e)
 {
-    memcpy(e->address, mapped_prefix, sizeof(mapped_prefix));
-    memcpy(e->address + sizeof(e->address) - address.len, address.p, address.len);
+    if (address.len == IP_BYTES)
+        memcpy(e->address, address.p, IP_BYTES);
+    else
+        ip_map(address.p, e->address);
     e->port = (uint16_t)u16_at(port, 0);
 }
 
@@ -233,34 +226,21 @@ struct err proxy_protocol_read(struct str bytes, struct proxy_header *ret_header
 
 /* ---- towards a target ---- */
 
-static bool is_v4(const struct proxy_endpoint *e)
-{
-    return memcmp(e->address, mapped_prefix, sizeof(mapped_prefix)) == 0;
-}
-
 static bool are_v4(const struct proxy_header *h)
 {
-    return is_v4(&h->source) && is_v4(&h->destination);
-}
-
-/* As inet_ntop writes it; with an IPv6 peer an IPv4 address stays mapped. */
-static void print_address(const struct proxy_endpoint *e, bool as_v4,
-                          char text[INET6_ADDRSTRLEN])
-{
-    (void)inet_ntop(as_v4 ? AF_INET : AF_INET6,
-                    e->address + (as_v4 ? sizeof(mapped_prefix) : 0), text, INET6_ADDRSTRLEN);
+    return ip_is_mapped(h->source.address) && ip_is_mapped(h->destination.address);
 }
 
 struct str proxy_protocol_write_v1(const struct proxy_header *h,
                                    char text[PROXY_HEADER_WRITE_MAX_BYTES])
 {
     static const struct str unknown = STR_LIT("PROXY UNKNOWN\r\n");
-    char source[INET6_ADDRSTRLEN], destination[INET6_ADDRSTRLEN];
+    char source[IP_TEXT_BYTES], destination[IP_TEXT_BYTES];
     if (!h->has_addresses)
         return unknown;
     bool as_v4 = are_v4(h);
-    print_address(&h->source, as_v4, source);
-    print_address(&h->destination, as_v4, destination);
+    ip_print(h->source.address, as_v4, source);
+    ip_print(h->destination.address, as_v4, destination);
     int len = snprintf(text, PROXY_HEADER_WRITE_MAX_BYTES, "PROXY TCP%c %s %s %u %u\r\n",
                        as_v4 ? '4' : '6', source, destination, (unsigned)h->source.port,
                        (unsigned)h->destination.port);
@@ -284,7 +264,7 @@ struct str proxy_protocol_write_v2(const struct proxy_header *h,
                                    char text[PROXY_HEADER_WRITE_MAX_BYTES])
 {
     bool as_v4 = are_v4(h);
-    size_t skip = as_v4 ? sizeof(mapped_prefix) : 0;
+    size_t skip = as_v4 ? IP_V4_AT : 0;
     size_t address_bytes = h->has_addresses ? sizeof(h->source.address) - skip : 0;
     unsigned family = as_v4 ? FAMILY_INET : FAMILY_INET6;
     char *at = put_bytes(text, signature.p, signature.len);

@@ -4,25 +4,11 @@
 #include "gateway/http/http_syntax.h"
 #include "gateway/route/forwarded.h"
 
-#include <arpa/inet.h>
+#include "gateway/base/ip.h"
 
 enum { REQUEST_ID_MAX_BYTES = 128 };
 
 /* ---- addresses ---- */
-
-/* Text to 16 bytes, IPv4 mapped; false if it is no address. */
-static bool read_address(struct str text, unsigned char address[16])
-{
-    char copy[INET6_ADDRSTRLEN];
-    static const unsigned char mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-    if (text.len == 0 || text.len >= sizeof(copy))
-        return false;
-    memcpy(copy, text.p, text.len);
-    copy[text.len] = '\0';
-    memcpy(address, mapped, sizeof(mapped));
-    return inet_pton(AF_INET, copy, address + 12) == 1 ||
-           inet_pton(AF_INET6, copy, address) == 1;
-}
 
 /* "[::1]:80" -> "::1" and 80, "192.0.2.1:80", or an address alone, then port 0; false if what
  * is behind the address is no port. */
@@ -57,9 +43,10 @@ static bool believe_client(const struct settings *settings, struct str text,
                            struct client_facts *facts)
 {
     unsigned char address[16];
+    bool is_v6;
     struct str alone;
     uint16_t port;
-    if (!split_port(text, &alone, &port) || !read_address(alone, address))
+    if (!split_port(text, &alone, &port) || !ip_parse(alone, address, &is_v6))
         return false;
     facts->address = alone;
     facts->port = port;
