@@ -317,8 +317,10 @@ static void on_link_eof(struct link *l)
 {
     struct conn *c = container_of(l, struct conn, link);
     /* A half-closed client still gets the answer it waits for, to its last byte. */
-    if (c->state == CONN_BUSY)
+    if (c->state == CONN_BUSY) {
+        exchange_on_client_eof(c->exchange);
         return;
+    }
     if (link_is_flushed(l))
         conn_close(c);
     else if (c->state == CONN_LINGER)

@@ -406,8 +406,10 @@ struct err exchange_on_end(struct exchange *x, const struct http_fields *trailer
         return OK; /* the client has said all: its connection can live on */
     x->trailers = trailers;
     x->asked_ms = loop_now_ms(x->worker->loop);
-    if (x->step != STEP_RELAY)
+    if (x->step != STEP_RELAY) {
+        leg_resume(&x->client_leg); /* only to hear whether the client stays */
         return OK;
+    }
     struct err e =
         x->is_tunnel ? leg_end_tunnel(&x->target_leg) : leg_send_end(&x->target_leg, trailers);
     if (failed(e))
@@ -427,6 +429,12 @@ void exchange_on_client_sent(struct exchange *x)
 void exchange_refuse(struct exchange *x, struct err e)
 {
     exchange_give_up(x, e);
+}
+
+void exchange_on_client_eof(struct exchange *x)
+{
+    if (x->step == STEP_QUEUE)
+        exchange_give_up(x, fail(ERR_QUEUE_LEFT, 0));
 }
 
 void exchange_on_client_gone(struct exchange *x, struct err e)

@@ -38,5 +38,9 @@ void exchange_on_client_sent(struct exchange *x);
 /* The request could not be read to its end: answers if that is still possible. */
 void exchange_refuse(struct exchange *x, struct err e);
 
+/* The client has ended its side, and has perhaps left: it gets what is under way, but does not
+ * wait in line. */
+void exchange_on_client_eof(struct exchange *x);
+
 /* The client's connection is gone: no more calls to it; the exchange ends by itself. */
 void exchange_on_client_gone(struct exchange *x, struct err e);

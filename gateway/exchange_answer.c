@@ -111,7 +111,8 @@ static struct err add_retry_after(struct exchange *x, struct err e, struct http_
     struct str seconds = STR("1");
     if (err_is(e, ERR_TARGETS_DOWN))
         seconds = arena_fmt(x->arena, "%d", (int)e.detail);
-    else if (!err_is(e, ERR_QUEUE_FULL) && !err_is(e, ERR_QUEUE_TIMEOUT))
+    else if (!err_is(e, ERR_QUEUE_FULL) && !err_is(e, ERR_QUEUE_TIMEOUT) &&
+             !err_is(e, ERR_QUEUE_LEFT))
         return OK;
     if (seconds.p == NULL)
         return fail(ERR_MEMORY, 0);

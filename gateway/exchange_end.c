@@ -81,6 +81,8 @@ static enum ended_by blame(struct err e)
     case 504:
         return ENDED_BY_TARGET;
     case 503:
+        if (err_is(e, ERR_QUEUE_LEFT))
+            return ENDED_BY_CLIENT;
         return err_is(e, ERR_NO_TARGET) || err_is(e, ERR_TARGETS_DOWN) ? ENDED_BY_TARGET
                                                                        : ENDED_BY_GATEWAY;
     default:

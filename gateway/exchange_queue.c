@@ -2,34 +2,37 @@
 #include "gateway/exchange_state.h"
 #include "gateway/upstream/balance.h"
 
-static struct err pick(const struct exchange *x, uint64_t full,
-                       const struct target **ret_target)
+/* ERR_AGAIN: every target that would do has its most. */
+static struct err pick(const struct exchange *x, uint32_t max, const struct target **ret_target)
 {
     const struct balance_request q = {.client = x->facts.address,
                                       .head = &x->request,
-                                      .tried = x->tried | full,
+                                      .tried = x->tried,
+                                      .max_connections = max,
                                       .now_ms = loop_now_ms(x->worker->loop)};
     struct err e = balancer_pick(x->worker->balancer, x->route, &q, ret_target);
-    return failed(e) && failed(x->error) ? x->error : e;
+    return failed(e) && !err_is(e, ERR_AGAIN) && failed(x->error) ? x->error : e;
 }
 
-/* ERR_AGAIN: every target that would do has its most. */
+/* As it is now: who waits when an edit raises the limit, or takes it away, is helped by it. */
+static uint32_t max_connections(const struct exchange *x)
+{
+    const struct route *r = x->route;
+    if (x->pin->snapshot != x->worker->snapshot)
+        r = snapshot_route_find(x->worker->snapshot, r->object.id);
+    return r == NULL ? x->route->upstream.max_connections : r->upstream.max_connections;
+}
+
 static struct err pick_with_slot(struct exchange *x, const struct target **ret_target)
 {
-    const struct upstream *u = &x->route->upstream;
-    uint64_t full = 0;
-    for (;;) {
-        const struct target *t;
-        struct err e = pick(x, full, &t);
-        if (failed(e))
-            return full != 0 ? fail(ERR_AGAIN, 0) : e;
-        if (slot_take(u, t)) {
-            x->slot = t;
-            *ret_target = t;
-            return OK;
-        }
-        full |= 1ull << (t - upstream_targets(u));
-    }
+    uint32_t max = max_connections(x);
+    const struct target *t;
+    do {
+        TRY(pick(x, max, &t));
+    } while (!slot_take(t, max)); /* another worker was faster */
+    x->slot = t;
+    *ret_target = t;
+    return OK;
 }
 
 static struct err wait_in_line(struct exchange *x)

@@ -111,7 +111,8 @@ static struct err on_target_head(void *arg, struct http_head *head)
     if (x->first_byte_us == 0) {
         x->first_byte_us = loop_now_us(x->worker->loop);
         target_note_answer(x->target, loop_now_at(x->worker->loop));
-        health_note_answer(x->route, x->target, loop_now_ms(x->worker->loop));
+        if (health_note_answer(x->route, x->target, loop_now_ms(x->worker->loop)))
+            slot_queue_on_target_up(x->worker->slots, &x->route->upstream);
     }
     struct err e =
         rewrite_response(x->arena, x->route, x->facts.variables, worker_date(x->worker), head);

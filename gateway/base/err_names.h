@@ -52,6 +52,7 @@
 #define ERR_NO_TARGET               ERR_ROW(NO_TARGET)
 #define ERR_TARGETS_DOWN            ERR_ROW(TARGETS_DOWN)
 #define ERR_QUEUE_FULL              ERR_ROW(QUEUE_FULL)
+#define ERR_QUEUE_LEFT              ERR_ROW(QUEUE_LEFT)
 #define ERR_QUEUE_TIMEOUT           ERR_ROW(QUEUE_TIMEOUT)
 #define ERR_TARGET_PROBE            ERR_ROW(TARGET_PROBE)
 #define ERR_TARGET_DNS              ERR_ROW(TARGET_DNS)

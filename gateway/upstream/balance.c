@@ -4,6 +4,7 @@
 #include "gateway/http/http_cookie.h"
 #include "gateway/upstream/balance_hash.h"
 #include "gateway/upstream/health.h"
+#include "gateway/upstream/slot_queue.h"
 #include "gateway/upstream/stick.h"
 
 #include "gateway/base/limits.h"
@@ -86,6 +87,7 @@ struct choice {
     uint64_t ordinary; /* bit i: target i may serve */
     uint64_t backups;
     uint64_t trials; /* of both: those that need their trial first */
+    bool has_full;   /* others would serve, but have no slot free */
 };
 
 static const struct target *target_at(const struct choice *c, size_t i)
@@ -116,6 +118,14 @@ static size_t first_of(uint64_t set)
     return (size_t)__builtin_ctzll(set);
 }
 
+/* Looked at before a trial is claimed: one that finds no slot would be lost. */
+static bool is_full(struct choice *c, const struct target *t)
+{
+    bool is_full = !slot_is_free(t, c->request->max_connections);
+    c->has_full |= is_full;
+    return is_full;
+}
+
 static void consider(struct choice *c, size_t i)
 {
     const struct target *t = target_at(c, i);
@@ -124,6 +134,8 @@ static void consider(struct choice *c, size_t i)
         return;
     enum health_state state = health_read(&c->route->upstream, t, c->request->now_ms);
     if (state == HEALTH_DOWN)
+        return;
+    if (is_full(c, t))
         return;
     if (state == HEALTH_TRIAL)
         c->trials |= bit;
@@ -271,17 +283,17 @@ static size_t choose(const struct choice *c, uint64_t candidates)
 /* ---- all of it ---- */
 
 /* The target that the request sticks to, if it can serve. */
-static const struct target *find_stuck(const struct route *route,
-                                       const struct balance_request *q)
+static const struct target *find_stuck(struct choice *c)
 {
-    const struct upstream *u = &route->upstream;
-    const struct target *t = stick_find(route, q->head);
+    const struct balance_request *q = c->request;
+    const struct upstream *u = &c->route->upstream;
+    const struct target *t = stick_find(c->route, q->head);
     if (t == NULL || (q->tried & 1ull << (t - upstream_targets(u))) != 0)
         return NULL;
     enum health_state state = health_read(u, t, q->now_ms);
-    bool may_serve =
-        state == HEALTH_UP || (state == HEALTH_TRIAL && health_claim_trial(u, t, q->now_ms));
-    return may_serve ? t : NULL;
+    if (state == HEALTH_DOWN || is_full(c, t))
+        return NULL;
+    return state == HEALTH_UP || health_claim_trial(u, t, q->now_ms) ? t : NULL;
 }
 
 /* Why none is left. */
@@ -289,6 +301,8 @@ static struct err explain(const struct choice *c)
 {
     const struct upstream *u = &c->route->upstream;
     uint64_t least_ms = UINT64_MAX;
+    if (c->has_full)
+        return fail(ERR_AGAIN, 0);
     for (size_t i = 0; i < u->targets_list.count; i++) {
         if ((c->request->tried & 1ull << i) != 0 || target_at(c, i)->is_draining)
             continue;
@@ -306,7 +320,7 @@ struct err balancer_pick(struct balancer *b, const struct route *route,
 {
     struct choice c = {.balancer = b, .route = route, .request = q};
     if (stick_is_on(route)) {
-        *ret_target = find_stuck(route, q);
+        *ret_target = find_stuck(&c);
         if (*ret_target != NULL)
             return OK;
     }

@@ -14,8 +14,9 @@
  * Limits:  one entry per such route; entries of deleted routes go when BALANCER_ROUTES_MAX
  *          is reached.
  * Fails:   ERR_TARGETS_DOWN (detail: seconds until one may be back, at least 1): all are down;
- *          ERR_NO_TARGET: all are draining or have been tried.  Without memory for counters
- *          the first eligible target serves. */
+ *          ERR_NO_TARGET: all are draining or have been tried; ERR_AGAIN: one would serve, but
+ *          has its most requests.  Without memory for counters the first eligible target
+ *          serves. */
 #pragma once
 
 #include "gateway/http/http_message.h"
@@ -29,8 +30,9 @@ enum { BALANCER_ROUTES_MAX = 10000 };
 struct balance_request {
     struct str client;            /* its address */
     const struct http_head *head; /* as received */
-    uint64_t tried;  /* bit i: target i has failed for this exchange, or cannot take it */
-    uint64_t now_ms; /* monotonic */
+    uint64_t tried;               /* bit i: target i has failed for this exchange */
+    uint32_t max_connections;     /* at once on each target; 0: no limit */
+    uint64_t now_ms;              /* monotonic */
 };
 
 /* seed: of random_two. */

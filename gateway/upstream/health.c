@@ -127,14 +127,17 @@ static void eject(const struct route *r, const struct target *t, uint64_t expect
     say_down(r, t, e);
 }
 
-static void readmit(const struct route *r, const struct target *t, const char *why,
+/* False: another worker was faster. */
+static bool readmit(const struct route *r, const struct target *t, const char *why,
                     uint64_t now_ms)
 {
     struct target_health *h = &t->live->health;
     store(&h->failures, 0);
     store(&h->back_at, now_ms);
-    if (atomic_exchange_explicit(&h->ejected_until, 0, memory_order_relaxed) != 0)
-        say_up(r, t, why);
+    if (atomic_exchange_explicit(&h->ejected_until, 0, memory_order_relaxed) == 0)
+        return false;
+    say_up(r, t, why);
+    return true;
 }
 
 static bool end_trial(struct target_health *h)
@@ -163,11 +166,11 @@ void health_note_failure(const struct route *r, const struct target *t, struct e
         eject(r, t, 0, e, now_ms);
 }
 
-void health_note_answer(const struct route *r, const struct target *t, uint64_t now_ms)
+bool health_note_answer(const struct route *r, const struct target *t, uint64_t now_ms)
 {
     struct target_health *h = &t->live->health;
-    if (load(&h->ejected_until) != 0 && end_trial(h))
-        readmit(r, t, "its trial succeeded", now_ms);
+    return load(&h->ejected_until) != 0 && end_trial(h) &&
+           readmit(r, t, "its trial succeeded", now_ms);
 }
 
 void health_note_end(const struct target *t)
@@ -191,18 +194,21 @@ static int32_t count_probe(struct target_health *h, bool is_good)
     return n;
 }
 
-static void note_good_probe(const struct route *r, const struct target *t, uint64_t now_ms)
+static bool note_good_probe(const struct route *r, const struct target *t, uint64_t now_ms)
 {
     struct target_health *h = &t->live->health;
+    bool is_back = false;
     uint64_t until = load(&h->ejected_until);
     int32_t count = count_probe(h, true);
     if (load(&h->is_probe_down) && (uint32_t)count >= r->upstream.health.healthy_after) {
         store(&h->is_probe_down, false);
         store(&h->back_at, now_ms);
         say_up(r, t, "its probes succeed");
+        is_back = true;
     }
     if (until != 0 && now_ms >= until)
-        readmit(r, t, "its probe succeeded", now_ms);
+        is_back |= readmit(r, t, "its probe succeeded", now_ms);
+    return is_back;
 }
 
 static void note_bad_probe(const struct route *r, const struct target *t, struct err e)
@@ -217,11 +223,11 @@ static void note_bad_probe(const struct route *r, const struct target *t, struct
     say_down(r, t, e);
 }
 
-void health_note_probe(const struct route *r, const struct target *t, struct err e,
+bool health_note_probe(const struct route *r, const struct target *t, struct err e,
                        uint64_t now_ms)
 {
-    if (failed(e))
-        note_bad_probe(r, t, e);
-    else
-        note_good_probe(r, t, now_ms);
+    if (!failed(e))
+        return note_good_probe(r, t, now_ms);
+    note_bad_probe(r, t, e);
+    return false;
 }

@@ -47,8 +47,8 @@ uint64_t health_wait_ms(const struct upstream *u, const struct target *t, uint64
 void health_note_failure(const struct route *r, const struct target *t, struct err e,
                          uint64_t now_ms);
 
-/* The head of an answer: a trial has succeeded. */
-void health_note_answer(const struct route *r, const struct target *t, uint64_t now_ms);
+/* The head of an answer.  True: a trial has succeeded, and the target is back. */
+bool health_note_answer(const struct route *r, const struct target *t, uint64_t now_ms);
 
 /* The answer was good to its end, or as long as the client wanted it: failures no longer count
  * as in a row. */
@@ -56,6 +56,6 @@ void health_note_end(const struct target *t);
 
 /* ---- what probes say ---- */
 
-/* e: OK, or why the probe was bad. */
-void health_note_probe(const struct route *r, const struct target *t, struct err e,
+/* e: OK, or why the probe was bad.  True: the target is back. */
+bool health_note_probe(const struct route *r, const struct target *t, struct err e,
                        uint64_t now_ms);

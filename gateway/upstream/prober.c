@@ -3,6 +3,7 @@
 #include "gateway/upstream/prober.h"
 
 #include "gateway/upstream/health.h"
+#include "gateway/upstream/slot_queue.h"
 #include "gateway/upstream/target_conn.h"
 #include "gateway/upstream/target_note.h"
 
@@ -55,12 +56,14 @@ static uint64_t next_ms(const struct probe *probe)
 
 static void give_verdict(struct probe *probe, struct err e)
 {
-    const struct loop *loop = probe->prober->worker->loop;
+    const struct worker *w = probe->prober->worker;
+    const struct loop *loop = w->loop;
     if (probe->has_verdict)
         return;
     probe->has_verdict = true;
     target_note_probe(probe->target, e, loop_now_at(loop));
-    health_note_probe(probe->route, probe->target, e, loop_now_ms(loop));
+    if (health_note_probe(probe->route, probe->target, e, loop_now_ms(loop)))
+        slot_queue_on_target_up(w->slots, &probe->route->upstream);
 }
 
 /* In the deferred phase: the codec may be on the stack before. */

@@ -1,5 +1,7 @@
 #include "gateway/upstream/slot_queue.h"
 
+#include "gateway/upstream/health.h"
+
 #include "gateway/base/map.h"
 #include "gateway/base/mem.h"
 
@@ -10,6 +12,7 @@ struct slot_line {
     struct upstream_live *live; /* the key */
     struct list waiters;
     struct deferred work;
+    struct timer timer; /* until a target that is down may be tried */
 };
 
 struct slot_queue {
@@ -41,10 +44,15 @@ void slot_queue_free(struct slot_queue *q)
 
 /* ---- slots ---- */
 
-bool slot_take(const struct upstream *u, const struct target *t)
+bool slot_is_free(const struct target *t, uint32_t max)
+{
+    return max == 0 || atomic_load(&t->live->slots) < max;
+}
+
+bool slot_take(const struct target *t, uint32_t max)
 {
     uint32_t taken = atomic_load(&t->live->slots);
-    while (taken < u->max_connections) {
+    while (max == 0 || taken < max) {
         if (atomic_compare_exchange_weak(&t->live->slots, &taken, taken + 1))
             return true;
     }
@@ -84,6 +92,12 @@ void slot_give(struct slot_queue *q, const struct upstream *u, const struct targ
     wake_next(q, u->live);
 }
 
+void slot_queue_on_target_up(struct slot_queue *q, const struct upstream *u)
+{
+    if (u->live != NULL)
+        wake_next(q, u->live);
+}
+
 /* ---- waiting ---- */
 
 static uint64_t own_bit(const struct slot_queue *q)
@@ -99,8 +113,31 @@ static void drop_line(struct slot_line *line)
     (void)map_take(q->lines, str_make(&line->live, sizeof(line->live)));
     wake_next(q, line->live);
     loop_undefer(&line->work);
+    loop_timer_stop(q->loop, &line->timer);
     route_unref(line->route);
     mem_free(line);
+}
+
+/* Nobody rings when an ejection is over. */
+static void look_again_later(struct slot_line *line)
+{
+    struct loop *loop = line->queue->loop;
+    const struct upstream *u = &line->route->upstream;
+    uint64_t soonest_ms = UINT64_MAX;
+    for (size_t i = 0; i < u->targets_list.count; i++) {
+        const struct target *t = &upstream_targets(u)[i];
+        uint64_t wait_ms = t->is_draining ? 0 : health_wait_ms(u, t, loop_now_ms(loop));
+        if (wait_ms > 0 && wait_ms < soonest_ms)
+            soonest_ms = wait_ms;
+    }
+    if (soonest_ms != UINT64_MAX)
+        loop_timer_set(loop, &line->timer, soonest_ms);
+}
+
+static void on_timer(struct timer *t)
+{
+    struct slot_line *line = container_of(t, struct slot_line, timer);
+    loop_defer(line->queue->loop, &line->work);
 }
 
 /* Serves in turns until nothing is free for the first in line. */
@@ -112,8 +149,10 @@ static void on_work(struct deferred *d)
         struct slot_waiter *w = container_of(first, struct slot_waiter, node);
         w->on_turn(w);
         struct list_node *next = list_first(&line->waiters);
-        if (next == first)
+        if (next == first) {
+            look_again_later(line);
             return;
+        }
         first = next;
     }
     drop_line(line);
@@ -129,6 +168,7 @@ static struct slot_line *make_line(struct slot_queue *q, const struct route *rou
     }
     *line = (struct slot_line){.queue = q, .route = route_ref(route), .live = live};
     line->work.on_run = on_work;
+    line->timer.on_fire = on_timer;
     list_init(&line->waiters);
     atomic_fetch_or(&live->workers, own_bit(q));
     return line;

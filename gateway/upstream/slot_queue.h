@@ -1,8 +1,8 @@
 /* slot_queue.h - slots of targets under upstream.max_connections, and who waits for one.
  *
  * Purpose: a request takes a slot of its target for as long as it is under way.  While all are
- *          taken requests wait in turns; a slot that frees wakes the first in line, also on
- *          another worker, without polling.
+ *          taken requests wait in turns; a slot that frees, a higher limit, or a target that
+ *          comes back wakes the first in line, also on another worker, without polling.
  * Thread:  one per worker; what is shared (slots taken, requests waiting, which workers have
  *          some) is atomics in the live cells of targets and upstreams.
  * Owns:    its queues, each with a reference on a route; waiters belong to their exchanges.
@@ -38,8 +38,9 @@ struct slot_queue *slot_queue_new(struct loop *loop, struct worker_bells *bells,
                                   unsigned index);
 void slot_queue_free(struct slot_queue *q);
 
-/* u->max_connections is not 0. */
-bool slot_take(const struct upstream *u, const struct target *t);
+/* max: what a target may have at once, by the newest revision of its route; 0: any number. */
+bool slot_is_free(const struct target *t, uint32_t max);
+bool slot_take(const struct target *t, uint32_t max);
 void slot_give(struct slot_queue *q, const struct upstream *u, const struct target *t);
 
 /* True if others wait already: who comes now stands behind them. */
@@ -51,5 +52,8 @@ struct err slot_queue_wait(struct slot_queue *q, const struct route *route,
 /* Harmless if not waiting. */
 void slot_queue_leave(struct slot_queue *q, struct slot_waiter *w);
 
-/* Another worker has rung. */
+/* A target of u has come back: whoever waits looks again, on any worker. */
+void slot_queue_on_target_up(struct slot_queue *q, const struct upstream *u);
+
+/* Another worker has rung, or there is a new snapshot. */
 void slot_queue_on_wake(struct slot_queue *q);

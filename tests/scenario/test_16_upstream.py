@@ -1,12 +1,9 @@
-"""Between the gateway and its targets: client certificates, resumed TLS, PROXY headers, limits
-with a queue, and checks."""
-import threading
-
+"""Between the gateway and its targets: client certificates, resumed TLS, PROXY headers, and
+checks."""
 import pytest
 
 from support import ports
 from support.process import Process
-from support.wait import until
 
 _CONF = """
 daemon off;
@@ -97,51 +94,3 @@ def test_target_hears_whose_connection_it_is(gateway, strict, host, version):
             address, port, server_port = client.ask("GET", "/", host).body.decode().split()
             assert (address, int(server_port)) == ("127.0.0.1", gateway.http)
             assert 0 < int(port) < 65536
-
-
-def test_requests_beyond_the_limit_wait_in_line(gateway, make_origin, host):
-    target, go_on = make_origin(), threading.Event()
-
-    def slow(connection, request):
-        go_on.wait(20)
-        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-
-    target.on("/slow", slow)
-    gateway.put_route("r", host, target.url,
-                      upstream={"max_connections": 1, "queue": {"size": 2, "timeout": "20s"}})
-    statuses, threads = [], []
-
-    def ask():
-        statuses.append(gateway.get(host, "/slow").status)
-
-    for _ in range(4):
-        threads.append(threading.Thread(target=ask))
-        threads[-1].start()
-    until(lambda: statuses, "the refusal of the fourth")
-    assert statuses == [503]
-    assert len(target.requests) == 1
-    refused = gateway.get(host)
-    assert (refused.status, refused.headers.get("Retry-After")) == (503, "1")
-    go_on.set()
-    for thread in threads:
-        thread.join()
-    assert sorted(statuses) == [200, 200, 200, 503]
-
-
-def test_wait_in_line_ends(gateway, make_origin, host):
-    target, go_on = make_origin(), threading.Event()
-
-    def slow(connection, request):
-        go_on.wait(20)
-        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-
-    target.on("/slow", slow)
-    gateway.put_route("r", host, target.url,
-                      upstream={"max_connections": 1, "queue": {"timeout": "50ms"}})
-    first = threading.Thread(target=lambda: gateway.get(host, "/slow"))
-    first.start()
-    until(lambda: target.requests, "the first request")
-    assert gateway.get(host).status == 503
-    go_on.set()
-    first.join()
-    assert gateway.get(host).status == 200

@@ -439,6 +439,26 @@ static void what_is_down_is_passed_over_until_its_trial(void **state)
     route_unref(r);
 }
 
+/* It would be lost: nobody else may try before the next interval. */
+static void no_trial_is_spent_on_a_target_that_is_full(void **state)
+{
+    (void)state;
+    const struct route *r = use_route("full", ";");
+    const struct target *targets = upstream_targets(&r->upstream), *t = NULL;
+    const struct balance_request q = {.max_connections = 1, .now_ms = NOW_MS + 10000};
+    eject(r, 0);
+    atomic_store(&targets[0].live->slots, 1);
+    assert_ok(balancer_pick(b, r, &q, &t));
+    assert_int_equal(letter_of(r, t), 'b');
+    atomic_store(&targets[1].live->slots, 1);
+    assert_err(balancer_pick(b, r, &q, &t), ERR_AGAIN);
+    atomic_store(&targets[0].live->slots, 0);
+    assert_ok(balancer_pick(b, r, &q, &t));
+    assert_int_equal(letter_of(r, t), 'a');
+    assert_err(balancer_pick(b, r, &q, &t), ERR_AGAIN);
+    route_unref(r);
+}
+
 static void when_all_are_down_it_says_until_when(void **state)
 {
     (void)state;
@@ -517,6 +537,7 @@ int main(void)
         cmocka_unit_test(the_order_of_targets_plays_no_part),
         cmocka_unit_test(clients_and_cookies_have_their_place),
         cmocka_unit_test(what_is_down_is_passed_over_until_its_trial),
+        cmocka_unit_test(no_trial_is_spent_on_a_target_that_is_full),
         cmocka_unit_test(when_all_are_down_it_says_until_when),
         cmocka_unit_test(a_backup_serves_while_the_others_are_down),
         cmocka_unit_test(a_cookie_decides_before_the_method),

@@ -9,6 +9,7 @@ static struct worker_bells *bells;
 static struct loop *loops[WORKERS];
 static struct slot_queue *queues[WORKERS];
 static const struct route *route;
+static uint32_t max; /* slots of the target */
 
 struct waiter {
     struct slot_waiter w;
@@ -26,7 +27,7 @@ static const struct target *target(void)
 static void on_turn(struct slot_waiter *w)
 {
     struct waiter *own = container_of(w, struct waiter, w);
-    if (!slot_take(&route->upstream, target()))
+    if (!slot_take(target(), max))
         return;
     own->has_slot = true;
     slot_queue_leave(own->queue, w);
@@ -47,6 +48,7 @@ static int set_up(void **state)
     const struct snapshot *snap = store_snapshot(t.store);
     route = route_ref(snapshot_route_find(snap, STR("r")));
     snapshot_unref(snap);
+    max = 1;
     bells = worker_bells_new();
     memset(waiters, 0, sizeof(waiters));
     for (unsigned i = 0; i < WORKERS; i++) {
@@ -103,17 +105,17 @@ static unsigned served(void)
 static void there_are_no_more_slots_than_the_limit(void **state)
 {
     (void)state;
-    assert_true(slot_take(&route->upstream, target()));
-    assert_false(slot_take(&route->upstream, target()));
+    assert_true(slot_take(target(), max));
+    assert_false(slot_take(target(), max));
     give(0);
-    assert_true(slot_take(&route->upstream, target()));
+    assert_true(slot_take(target(), max));
     give(1);
 }
 
 static void first_come_first_served(void **state)
 {
     (void)state;
-    assert_true(slot_take(&route->upstream, target()));
+    assert_true(slot_take(target(), max));
     assert_false(slot_queue_has_waiters(&route->upstream));
     assert_ok(wait_on(0, 0));
     assert_ok(wait_on(1, 0));
@@ -131,7 +133,7 @@ static void first_come_first_served(void **state)
 static void a_queue_is_bounded_over_all_workers(void **state)
 {
     (void)state;
-    assert_true(slot_take(&route->upstream, target()));
+    assert_true(slot_take(target(), max));
     assert_ok(wait_on(0, 0));
     assert_ok(wait_on(1, 1));
     assert_ok(wait_on(2, 0));
@@ -149,7 +151,7 @@ static void a_queue_is_bounded_over_all_workers(void **state)
 static void workers_take_turns(void **state)
 {
     (void)state;
-    assert_true(slot_take(&route->upstream, target()));
+    assert_true(slot_take(target(), max));
     assert_ok(wait_on(0, 0));
     assert_ok(wait_on(1, 1));
     assert_ok(wait_on(2, 0));
@@ -167,7 +169,7 @@ static void workers_take_turns(void **state)
 static void a_slot_is_passed_on(void **state)
 {
     (void)state;
-    assert_true(slot_take(&route->upstream, target()));
+    assert_true(slot_take(target(), max));
     assert_ok(wait_on(0, 0));
     assert_ok(wait_on(1, 1));
     turns();
@@ -189,6 +191,30 @@ static void a_slot_that_is_free_already_is_found(void **state)
     slot_queue_free(NULL);
 }
 
+/* Whoever takes the new snapshot, or hears of a target that is back, has them look. */
+static void a_higher_limit_helps_who_waits(void **state)
+{
+    (void)state;
+    assert_true(slot_take(target(), max));
+    assert_ok(wait_on(0, 1));
+    assert_ok(wait_on(1, 1));
+    assert_ok(wait_on(2, 0));
+    turns();
+    assert_int_equal(served(), 0);
+    max = 2;
+    slot_queue_on_wake(queues[0]);
+    turns();
+    assert_true(waiters[2].has_slot);
+    max = 0; /* no limit any more */
+    slot_queue_on_target_up(queues[0], &route->upstream);
+    turns();
+    assert_int_equal(served(), 3);
+    assert_true(slot_is_free(target(), 0));
+    assert_false(slot_is_free(target(), 4));
+    for (int i = 0; i < 4; i++)
+        give(0);
+}
+
 #define WITH_QUEUES(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -199,6 +225,7 @@ int main(void)
         WITH_QUEUES(a_queue_is_bounded_over_all_workers),
         WITH_QUEUES(workers_take_turns),
         WITH_QUEUES(a_slot_is_passed_on),
+        WITH_QUEUES(a_higher_limit_helps_who_waits),
         WITH_QUEUES(a_slot_that_is_free_already_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
