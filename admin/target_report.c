@@ -10,12 +10,12 @@
 
 /* What gateway/upstream/health.h makes of the same cells decides; a choice of targets is what
  * makes one dispensable. */
-static enum target_state judge(const struct upstream *u, const struct target_live *live,
+static enum target_state judge(const struct upstream *u, const struct target *t,
                                const struct target_report *r, uint64_t now_ms)
 {
-    const struct target_health *h = &live->health;
+    const struct target_health *h = &t->live->health;
     bool is_checked = upstream_is_checked(u);
-    uint64_t until = u->has_choice ? load(&h->ejected_until) : 0;
+    uint64_t until = target_ejected_until(u, t);
     if (is_checked && load(&h->is_probe_down))
         return TARGET_DOWN;
     if (until != 0)
@@ -32,15 +32,15 @@ static int64_t wall_time(uint64_t mono_ms, uint64_t now_ms)
     return clock_now_at() + ((int64_t)mono_ms - (int64_t)now_ms) / 1000;
 }
 
-static void read_health(const struct upstream *u, const struct target_live *live,
-                        uint64_t now_ms, struct target_report *r)
+static void read_health(const struct upstream *u, const struct target *t, uint64_t now_ms,
+                        struct target_report *r)
 {
-    const struct target_health *h = &live->health;
+    const struct target_health *h = &t->live->health;
     uint64_t back_at = load(&h->back_at);
-    r->state = judge(u, live, r, now_ms);
+    r->state = judge(u, t, r, now_ms);
     r->is_probed = r->state == TARGET_DOWN && upstream_is_checked(u);
     r->ejections = load(&h->ejections);
-    uint64_t until = load(&h->ejected_until);
+    uint64_t until = target_ejected_until(u, t);
     if (r->state == TARGET_EJECTED && now_ms < until)
         r->ejected_until = wall_time(until, now_ms);
     if (back_at != 0 && now_ms < back_at + u->health.slow_start_ms)
@@ -64,7 +64,7 @@ struct target_report target_report_read(const struct upstream *u, const struct t
     r.retries = load(&live->retries);
     r.connections = load(&live->connections);
     r.active = load(&live->active);
-    read_health(u, live, clock_mono_ms(), &r);
+    read_health(u, t, clock_mono_ms(), &r);
     return r;
 }
 

@@ -65,6 +65,7 @@ enum target_host { TARGET_HOST_NAME, TARGET_HOST_IPV4, TARGET_HOST_IPV6, TARGET_
 struct target_health {
     _Atomic uint32_t failures;      /* of requests, one after the other */
     _Atomic uint64_t ejected_until; /* 0: not ejected */
+    _Atomic uint32_t ejected_in;    /* edition of the target then */
     _Atomic uint64_t ejections;     /* so far */
     _Atomic uint64_t ejection_ms;   /* how long the last one was; 0: none yet */
     atomic_bool is_on_trial;        /* ejected, but one request is on its way */
@@ -108,6 +109,7 @@ struct target {
     struct str sticky_value;  /* what the sticky cookie says for it; empty: no sticky */
     struct str sticky_cookie; /* Set-Cookie as a whole, STICKY_SECURE at its end */
     struct target_live *live;
+    uint32_t edition; /* counts the edits of the route since live is new */
 };
 
 struct upstream_tls {
@@ -233,6 +235,16 @@ static inline const struct target *upstream_targets(const struct upstream *u)
 static inline uint64_t upstream_waiting(const struct upstream *u)
 {
     return u->live == NULL ? 0 : atomic_load_explicit(&u->live->waiting, memory_order_relaxed);
+}
+
+/* When requests may try the target again; 0: it is not ejected, or to no effect: there is no
+ * other target, or its route was edited since, which may have been the cure. */
+static inline uint64_t target_ejected_until(const struct upstream *u, const struct target *t)
+{
+    if (!u->has_choice ||
+        atomic_load_explicit(&t->live->health.ejected_in, memory_order_relaxed) < t->edition)
+        return 0;
+    return atomic_load_explicit(&t->live->health.ejected_until, memory_order_relaxed);
 }
 
 /* True if active checks are asked for. */

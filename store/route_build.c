@@ -211,15 +211,18 @@ static void check_respond(struct builder *b)
 /* ---- targets ---- */
 
 /* The cell that the same URL had in the previous revision, or a new one. */
-static struct target_live *find_live(const struct route *previous, struct str url)
+static void find_live(const struct route *previous, struct target *t)
 {
     const struct upstream *u = previous == NULL ? NULL : &previous->upstream;
     for (size_t i = 0; u != NULL && i < u->targets_list.count; i++) {
-        const struct target *t = &upstream_targets(u)[i];
-        if (str_eq(t->url, url))
-            return model_live_ref(t->live);
+        const struct target *before = &upstream_targets(u)[i];
+        if (!str_eq(before->url, t->url))
+            continue;
+        t->live = model_live_ref(before->live);
+        t->edition = before->edition + 1;
+        return;
     }
-    return model_live_new();
+    t->live = model_live_new();
 }
 
 /* Without a key of this process: every gateway and every start places a target alike. */
@@ -238,7 +241,7 @@ static struct err build_target(struct builder *b, struct target *t)
     t->hash = place_of(t->url);
     if (!str_is_empty(b->route->upstream.sticky.cookie))
         TRY(sticky_build(b->route, b->origin->sticky_key, t));
-    t->live = find_live(b->origin->previous, t->url);
+    find_live(b->origin->previous, t);
     if (t->live == NULL)
         return fail(ERR_MEMORY, 0);
     if (!arena_on_reset(a, model_live_unref, t->live)) {

@@ -19,17 +19,11 @@ static bool is_probe_down(const struct upstream *u, const struct target *t)
     return upstream_is_checked(u) && load(&t->live->health.is_probe_down);
 }
 
-/* 0: not ejected, or not to be taken as such. */
-static uint64_t ejected_until(const struct upstream *u, const struct target *t)
-{
-    return u->has_choice ? load(&t->live->health.ejected_until) : 0;
-}
-
 enum health_state health_read(const struct upstream *u, const struct target *t, uint64_t now_ms)
 {
     if (is_probe_down(u, t))
         return HEALTH_DOWN;
-    uint64_t until = ejected_until(u, t);
+    uint64_t until = target_ejected_until(u, t);
     if (until == 0)
         return HEALTH_UP;
     return now_ms < until || upstream_is_checked(u) ? HEALTH_DOWN : HEALTH_TRIAL;
@@ -38,7 +32,7 @@ enum health_state health_read(const struct upstream *u, const struct target *t, 
 bool health_claim_trial(const struct upstream *u, const struct target *t, uint64_t now_ms)
 {
     struct target_health *h = &t->live->health;
-    uint64_t until = load(&h->ejected_until);
+    uint64_t until = target_ejected_until(u, t);
     if (until == 0)
         return true; /* it is back meanwhile */
     if (now_ms < until || !atomic_compare_exchange_strong_explicit(
@@ -66,7 +60,7 @@ uint32_t health_weight(const struct upstream *u, const struct target *t, uint64_
 
 uint64_t health_wait_ms(const struct upstream *u, const struct target *t, uint64_t now_ms)
 {
-    uint64_t until = ejected_until(u, t);
+    uint64_t until = target_ejected_until(u, t);
     uint64_t wait_ms = until > now_ms ? until - now_ms : 0;
     bool is_over = until != 0 && wait_ms == 0 && upstream_is_checked(u); /* a probe ends it */
     if ((is_probe_down(u, t) || is_over) && wait_ms < u->health.interval_ms)
@@ -89,11 +83,11 @@ static void say_up(const struct route *r, const struct target *t, const char *wh
              KV_CSTR("why", why));
 }
 
-/* A shortage of our own says nothing about the target. */
+/* A shortage or a certificate of our own says nothing about the target. */
 static bool is_targets_fault(struct err e)
 {
     static const int own[] = {EMFILE, ENFILE, ENOBUFS, ENOMEM, EADDRNOTAVAIL};
-    if (e.kind->status != 502 && e.kind->status != 504)
+    if ((e.kind->status != 502 && e.kind->status != 504) || err_is(e, ERR_TARGET_CLIENT_CERT))
         return false;
     for (size_t i = 0; err_is(e, ERR_TARGET_CONNECT) && i < ARRAY_LEN(own); i++) {
         if (e.detail == own[i])
@@ -102,28 +96,62 @@ static bool is_targets_fault(struct err e)
     return true;
 }
 
-/* Twice the last, unless it has been well for as long as that lasted. */
-static uint64_t next_length(struct target_health *h, uint64_t interval_ms, uint64_t now_ms)
+static bool has_other(const struct upstream *u, const struct target *t, uint64_t now_ms)
 {
+    for (size_t i = 0; i < u->targets_list.count; i++) {
+        const struct target *other = &upstream_targets(u)[i];
+        if (other != t && !other->is_draining && health_read(u, other, now_ms) == HEALTH_UP)
+            return true;
+    }
+    return false;
+}
+
+/* Nobody is left to serve meanwhile: those that were to stay out for long are tried soon. */
+static void hasten_others(const struct upstream *u, const struct target *t, uint64_t now_ms)
+{
+    uint64_t soon_ms = now_ms + u->health.interval_ms;
+    for (size_t i = 0; i < u->targets_list.count; i++) {
+        const struct target *other = &upstream_targets(u)[i];
+        uint64_t until = other == t ? 0 : target_ejected_until(u, other);
+        if (until > soon_ms)
+            (void)atomic_compare_exchange_strong_explicit(&other->live->health.ejected_until,
+                                                          &until, soon_ms, memory_order_relaxed,
+                                                          memory_order_relaxed);
+    }
+}
+
+/* Twice the last, unless it has been well for as long as that lasted, or its route was edited
+ * since. */
+static uint64_t next_length(const struct upstream *u, const struct target *t, uint64_t now_ms)
+{
+    struct target_health *h = &t->live->health;
+    uint64_t interval_ms = u->health.interval_ms;
     uint64_t last_ms = load(&h->ejection_ms), back_at = load(&h->back_at);
     bool was_well = load(&h->ejected_until) == 0 && now_ms >= back_at + last_ms;
-    uint64_t next_ms = last_ms == 0 || was_well ? interval_ms : 2 * last_ms;
+    bool is_edited = load(&h->ejected_in) < t->edition;
+    uint64_t next_ms = last_ms == 0 || was_well || is_edited ? interval_ms : 2 * last_ms;
     uint64_t max_ms = interval_ms > EJECTION_MAX_MS ? interval_ms : EJECTION_MAX_MS;
     return next_ms < max_ms ? next_ms : max_ms;
 }
 
+/* expected_until: of the ejection that was found, whatever it is worth. */
 static void eject(const struct route *r, const struct target *t, uint64_t expected_until,
                   struct err e, uint64_t now_ms)
 {
+    const struct upstream *u = &r->upstream;
     struct target_health *h = &t->live->health;
-    uint64_t length_ms = next_length(h, r->upstream.health.interval_ms, now_ms);
+    bool is_spared = has_other(u, t, now_ms);
+    uint64_t length_ms = is_spared ? next_length(u, t, now_ms) : u->health.interval_ms;
     if (!atomic_compare_exchange_strong_explicit(&h->ejected_until, &expected_until,
                                                  now_ms + length_ms, memory_order_relaxed,
                                                  memory_order_relaxed))
         return; /* another worker was faster */
+    store(&h->ejected_in, t->edition);
     store(&h->ejection_ms, length_ms);
     atomic_fetch_add_explicit(&h->ejections, 1, memory_order_relaxed);
     store(&h->failures, 0);
+    if (!is_spared)
+        hasten_others(u, t, now_ms);
     say_down(r, t, e);
 }
 
@@ -155,7 +183,7 @@ void health_note_failure(const struct route *r, const struct target *t, struct e
     if (!r->upstream.has_choice || !is_targets_fault(e))
         return;
     uint64_t until = load(&h->ejected_until);
-    if (until != 0) {
+    if (target_ejected_until(&r->upstream, t) != 0) {
         /* Requests from before the ejection may still fail: only the trial counts. */
         if (end_trial(h))
             eject(r, t, until, e, now_ms);
@@ -163,7 +191,7 @@ void health_note_failure(const struct route *r, const struct target *t, struct e
     }
     uint32_t count = atomic_fetch_add_explicit(&h->failures, 1, memory_order_relaxed) + 1;
     if (count >= r->upstream.health.unhealthy_after)
-        eject(r, t, 0, e, now_ms);
+        eject(r, t, until, e, now_ms);
 }
 
 bool health_note_answer(const struct route *r, const struct target *t, uint64_t now_ms)

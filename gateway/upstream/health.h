@@ -5,7 +5,8 @@
  *            requests: unhealthy_after failures in a row eject it for health.interval, twice
  *                      as long each further time; then one request over all workers is its
  *                      trial, or a good probe where there are probes.  Only where there is
- *                      another target.
+ *                      another target; while none of them is up, nobody is out for longer than
+ *                      health.interval.  An edit of the route ends it.
  *            probes:   unhealthy_after bad ones take it down, healthy_after good ones bring
  *                      it back.
  *          What came back begins with a tenth of its weight, if slow_start says so.

@@ -26,7 +26,7 @@ static void init(struct bench *b)
 /* One letter is one event at the current time; a number in front of 's' lets seconds pass.
  *   f a failed request   a the head of an answer   e the end of an answer
  *   l a failure that is our own   g a good probe   b a bad probe   c a claimed trial
- *   o a probe that failed by our own fault
+ *   o a probe that failed by our own fault   F the other one is ejected   E the route is edited
  * After it stands what the target is then: U up, T trial, D down; c claims the trial and must
  * get it, n must not. */
 static char state_letter(const struct bench *b, uint64_t now_ms)
@@ -56,6 +56,15 @@ static void play(const char *name, struct bench *b, const char *script)
         case 'l':
             health_note_failure(r, t, fail(ERR_TARGET_CONNECT, EMFILE), now_ms);
             health_note_failure(r, t, fail(ERR_MEMORY, 0), now_ms);
+            health_note_failure(r, t, fail(ERR_TARGET_CLIENT_CERT, 0), now_ms);
+            break;
+        case 'F':
+            for (int i = 0; i < 3; i++)
+                health_note_failure(r, t + 1, fail(ERR_TARGET_CONNECT, ECONNREFUSED), now_ms);
+            break;
+        case 'E':
+            b->targets[0].edition++;
+            b->targets[1].edition++;
             break;
         case 'a':
             health_note_answer(r, t, now_ms);
@@ -117,6 +126,11 @@ static const struct {
     {"soon ejected again: twice as long", "fff 10s c a e U 9s fff D 19s D 1s T"},
     {"well for long: as if for the first time", "fff 10s c a e U 10s fff D 9s D 1s T"},
     {"failures before the ejection are forgotten", "fff 10s c a U f U f U f D"},
+    {"an edit ends it", "fff D E U f U f U f D 9s D 1s T"},
+    {"an edit forgives what came before", "fff 10s c f D 1s E U fff D 9s D 1s T"},
+    {"none is left: no longer than the interval", "F fff D 9s D 1s T c f D 9s D 1s T"},
+    {"the last one to go brings the others' turn nearer",
+     "fff 10s c f 20s c f 1s D F 9s D 1s T"},
 };
 
 static void requests_eject_and_bring_back(void **state)
