@@ -109,7 +109,7 @@ struct target {
     struct str sticky_value;  /* what the sticky cookie says for it; empty: no sticky */
     struct str sticky_cookie; /* Set-Cookie as a whole, STICKY_SECURE at its end */
     struct target_live *live;
-    uint32_t edition; /* counts the edits of the route since live is new */
+    uint32_t edition; /* counts the edits of how it is reached since live is new */
 };
 
 struct upstream_tls {
@@ -238,7 +238,7 @@ static inline uint64_t upstream_waiting(const struct upstream *u)
 }
 
 /* When requests may try the target again; 0: it is not ejected, or to no effect: there is no
- * other target, or its route was edited since, which may have been the cure. */
+ * other target, or an edit changed since how it is reached, which may have been the cure. */
 static inline uint64_t target_ejected_until(const struct upstream *u, const struct target *t)
 {
     if (!u->has_choice ||

@@ -210,8 +210,30 @@ static void check_respond(struct builder *b)
 
 /* ---- targets ---- */
 
+static bool is_same_list(const struct str_list *a, const struct str_list *b)
+{
+    bool is_same = a->count == b->count;
+    for (size_t i = 0; is_same && i < a->count; i++)
+        is_same = str_eq(a->items[i], b->items[i]);
+    return is_same;
+}
+
+/* False: the edit may have cured what made targets fail. */
+static bool is_reached_alike(const struct route *a, const struct route *b)
+{
+    const struct upstream *x = &a->upstream, *y = &b->upstream;
+    return x->protocol == y->protocol && x->proxy_protocol == y->proxy_protocol &&
+           x->timeouts.connect_ms == y->timeouts.connect_ms &&
+           x->timeouts.response_ms == y->timeouts.response_ms &&
+           x->timeouts.idle_ms == y->timeouts.idle_ms && x->tls.verify == y->tls.verify &&
+           str_eq(x->tls.ca, y->tls.ca) && is_same_list(&x->tls.pins, &y->tls.pins) &&
+           str_eq(x->tls.server_name, y->tls.server_name) &&
+           str_eq(x->tls.certificate, y->tls.certificate) &&
+           str_eq(a->host_header, b->host_header);
+}
+
 /* The cell that the same URL had in the previous revision, or a new one. */
-static void find_live(const struct route *previous, struct target *t)
+static void find_live(const struct route *previous, const struct route *r, struct target *t)
 {
     const struct upstream *u = previous == NULL ? NULL : &previous->upstream;
     for (size_t i = 0; u != NULL && i < u->targets_list.count; i++) {
@@ -219,7 +241,7 @@ static void find_live(const struct route *previous, struct target *t)
         if (!str_eq(before->url, t->url))
             continue;
         t->live = model_live_ref(before->live);
-        t->edition = before->edition + 1;
+        t->edition = before->edition + (is_reached_alike(previous, r) ? 0 : 1);
         return;
     }
     t->live = model_live_new();
@@ -241,7 +263,7 @@ static struct err build_target(struct builder *b, struct target *t)
     t->hash = place_of(t->url);
     if (!str_is_empty(b->route->upstream.sticky.cookie))
         TRY(sticky_build(b->route, b->origin->sticky_key, t));
-    find_live(b->origin->previous, t);
+    find_live(b->origin->previous, b->route, t);
     if (t->live == NULL)
         return fail(ERR_MEMORY, 0);
     if (!arena_on_reset(a, model_live_unref, t->live)) {

@@ -120,8 +120,8 @@ static void hasten_others(const struct upstream *u, const struct target *t, uint
     }
 }
 
-/* Twice the last, unless it has been well for as long as that lasted, or its route was edited
- * since. */
+/* Twice the last, unless it has been well for as long as that lasted, or is reached in another
+ * way since. */
 static uint64_t next_length(const struct upstream *u, const struct target *t, uint64_t now_ms)
 {
     struct target_health *h = &t->live->health;

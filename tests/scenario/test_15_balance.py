@@ -220,6 +220,24 @@ def test_state_is_kept_through_an_edit(gateway, make_origin, host):
         back.close()
 
 
+def test_an_edit_of_how_targets_are_reached_ends_an_ejection(gateway, make_origin, host):
+    good, bad = make_origin(), make_origin()
+    urls = [good.url, bad.url]
+    gateway.put_route("r", host, urls, upstream=soon(interval="1h"))
+    port = bad.port
+    bad.close()
+    until(lambda: gateway.get(host).status == 200
+          and is_said(gateway, "target_down", bad.url),
+          "the dead one to be out")
+    back = Origin(port=port)
+    try:
+        gateway.put_route("r", host, urls, upstream={**soon(interval="1h"),
+                                                     "timeouts": {"connect": "7s"}})
+        assert {who(gateway.get(host)) for _ in range(4)} == {good.url, back.url}
+    finally:
+        back.close()
+
+
 # What is repeated
 
 def test_answers_of_targets_are_passed_on_not_repeated(gateway, make_origin, host):
