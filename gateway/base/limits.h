@@ -88,8 +88,10 @@
 #define DIAL_NEXT_MS         250     /* then the next address is tried as well (RFC 8305 5) */
 #define PROBE_FIRST_MS       1000    /* the first check of a target comes within it */
 #define PROBE_BODY_MAX_BYTES (64 * KIB) /* of a checked answer; the rest is not waited for */
-#define DNS_ADDRESSES_MAX    16         /* addresses kept per name */
-#define DNS_TTL_MIN_S        1          /* a TTL of 0 must not mean a query per request */
+#define DNS_FAMILY_MAX       8          /* addresses kept per name and family */
+#define DNS_ADDRESSES_MAX    (2 * DNS_FAMILY_MAX)
+#define DNS_PATIENCE_MS      50 /* RFC 8305 3: for the other family's answer */
+#define DNS_TTL_MIN_S        1  /* a TTL of 0 must not mean a query per request */
 #define DNS_TTL_MAX_S        3600
 #define DNS_REFRESH_PART     10    /* in the last tenth of its TTL a name is asked for again */
 #define DNS_GRACE_S          30    /* expired for no longer, addresses serve while we ask */

@@ -21,16 +21,26 @@ struct resolver {
     struct socket_watch sockets[SOCKETS_MAX];
 };
 
+/* What is known of a name in one of the two families. */
+struct family {
+    struct name *name;
+    union address items[DNS_FAMILY_MAX];
+    size_t count;
+    uint64_t refresh_ms;     /* from then on a request asks again, in the background */
+    uint64_t fresh_until_ms; /* what the last answer said */
+    int status;              /* of the last query */
+    bool is_asking;
+};
+
 struct name {
     struct resolver *resolver;
     struct str text; /* NUL-terminated */
-    struct addresses addresses;
-    uint64_t refresh_ms;     /* from then on a request asks again, in the background */
-    uint64_t fresh_until_ms; /* what the last answer said */
-    uint64_t stale_ms;       /* when it stopped resolving; 0: it resolves */
-    int status;              /* of the last query */
-    bool is_asking;
+    struct family families[2];
+    int64_t resolved_at;
+    int64_t stale_at;  /* as in struct addresses */
+    uint64_t stale_ms; /* the same, on the loop's clock; 0: it resolves */
     struct list waiters;
+    struct timer patience; /* for the second family's answer, once there is one */
 };
 
 /* ---- c-ares on our loop ---- */
@@ -130,8 +140,11 @@ static void free_names(struct resolver *r)
     size_t cursor = 0;
     struct str key;
     void *value;
-    while (map_next(r->names, &cursor, &key, &value))
-        mem_free(value);
+    while (map_next(r->names, &cursor, &key, &value)) {
+        struct name *n = value;
+        loop_timer_stop(r->loop, &n->patience);
+        mem_free(n);
+    }
     map_free(r->names);
 }
 
@@ -145,7 +158,7 @@ void resolver_free(struct resolver *r)
     mem_free(r);
 }
 
-/* ---- names ---- */
+/* ---- answers ---- */
 
 static void wake_waiters(struct name *n)
 {
@@ -159,36 +172,68 @@ static void wake_waiters(struct name *n)
     }
 }
 
-static void copy_address(struct addresses *to, const struct ares_addrinfo_node *from)
+static bool is_asking(const struct name *n)
+{
+    return n->families[0].is_asking || n->families[1].is_asking;
+}
+
+static bool resolves(const struct name *n)
+{
+    return n->families[0].status == ARES_SUCCESS || n->families[1].status == ARES_SUCCESS;
+}
+
+static void copy_address(struct family *to, const struct ares_addrinfo_node *from)
 {
     union address a = {.any = {.sa_family = AF_UNSPEC}};
     bool is_known = from->ai_family == AF_INET || from->ai_family == AF_INET6;
-    if (!is_known || from->ai_addrlen > sizeof(a) || to->count == DNS_ADDRESSES_MAX)
+    if (!is_known || from->ai_addrlen > sizeof(a) || to->count == DNS_FAMILY_MAX)
         return;
     memcpy(&a, from->ai_addr, from->ai_addrlen);
     to->items[to->count++] = a;
 }
 
-/* Replaces the addresses and returns the lowest TTL, within our limits. */
-static uint64_t take_addresses(struct name *n, const struct ares_addrinfo *info)
+/* The lowest of all that the answer rests on, within our limits. */
+static uint64_t ttl_of(const struct ares_addrinfo *info)
 {
     int ttl = DNS_TTL_MAX_S;
-    n->addresses = (struct addresses){.resolved_at = clock_now_at()};
+    for (const struct ares_addrinfo_cname *alias = info->cnames; alias != NULL;
+         alias = alias->next) {
+        if (alias->ttl < ttl)
+            ttl = alias->ttl;
+    }
     for (const struct ares_addrinfo_node *node = info->nodes; node != NULL;
          node = node->ai_next) {
-        copy_address(&n->addresses, node);
         if (node->ai_ttl < ttl)
             ttl = node->ai_ttl;
     }
     return (uint64_t)(ttl < DNS_TTL_MIN_S ? DNS_TTL_MIN_S : ttl) * 1000;
 }
 
-static void note_success(struct name *n, const struct ares_addrinfo *info, uint64_t now_ms)
+static void take_addresses(struct family *f, const struct ares_addrinfo *info, uint64_t now_ms)
 {
-    uint64_t ttl_ms = take_addresses(n, info);
-    n->fresh_until_ms = now_ms + ttl_ms;
-    n->refresh_ms = now_ms + ttl_ms - ttl_ms / DNS_REFRESH_PART;
+    uint64_t ttl_ms = ttl_of(info);
+    f->fresh_until_ms = now_ms + ttl_ms;
+    f->refresh_ms = now_ms + ttl_ms - ttl_ms / DNS_REFRESH_PART;
+    f->count = 0;
+    for (const struct ares_addrinfo_node *node = info->nodes; node != NULL;
+         node = node->ai_next)
+        copy_address(f, node);
+}
+
+/* What one family does not have, the name has lost, and it is asked for again along with the
+ * other. */
+static void note_success(struct name *n)
+{
     n->stale_ms = 0;
+    n->stale_at = 0;
+    n->resolved_at = clock_now_at();
+    for (size_t i = 0; i < 2; i++) {
+        struct family *f = &n->families[i];
+        if (f->status == ARES_SUCCESS || f->is_asking)
+            continue;
+        f->count = 0;
+        f->refresh_ms = n->families[1 - i].refresh_ms;
+    }
 }
 
 static bool is_too_stale(const struct name *n, uint64_t now_ms)
@@ -199,43 +244,76 @@ static bool is_too_stale(const struct name *n, uint64_t now_ms)
 /* The last addresses stay, if there are any, but not for ever. */
 static void note_failure(struct name *n, uint64_t now_ms)
 {
-    n->refresh_ms = n->fresh_until_ms = now_ms + DNS_FAIL_S * 1000ull;
-    if (n->addresses.count > 0 && n->stale_ms == 0) {
-        n->stale_ms = now_ms;
-        n->addresses.stale_at = clock_now_at();
-    } else if (is_too_stale(n, now_ms)) {
-        n->addresses = (struct addresses){.count = 0};
+    bool has_addresses = n->families[0].count + n->families[1].count > 0;
+    bool is_over = is_too_stale(n, now_ms);
+    if (is_over) {
+        n->families[0].count = n->families[1].count = 0;
         n->stale_ms = 0;
+        n->stale_at = 0;
+    } else if (has_addresses && n->stale_ms == 0) {
+        n->stale_ms = now_ms;
+        n->stale_at = clock_now_at();
     }
+}
+
+/* Enough has been said for those who wait. */
+static void settle(struct name *n)
+{
+    loop_timer_stop(n->resolver->loop, &n->patience);
+    if (resolves(n))
+        note_success(n);
+    else
+        note_failure(n, loop_now_ms(n->resolver->loop));
+    wake_waiters(n);
+}
+
+static void on_patience_over(struct timer *t)
+{
+    settle(container_of(t, struct name, patience));
 }
 
 static void on_answer(void *arg, int status, int timeouts, struct ares_addrinfo *info)
 {
-    struct name *n = arg;
+    struct family *f = arg;
+    struct name *n = f->name;
     (void)timeouts;
-    n->is_asking = false;
+    f->is_asking = false;
     if (status == ARES_EDESTRUCTION || status == ARES_ECANCELLED)
         return;
-    if (status == ARES_SUCCESS && info->nodes == NULL)
-        status = ARES_ENODATA;
-    n->status = status;
+    f->status = status == ARES_SUCCESS && info->nodes == NULL ? ARES_ENODATA : status;
     uint64_t now_ms = loop_now_ms(n->resolver->loop);
-    if (status == ARES_SUCCESS)
-        note_success(n, info, now_ms);
-    else
-        note_failure(n, now_ms);
+    f->refresh_ms = now_ms + DNS_FAIL_S * 1000ull;
+    if (f->status == ARES_SUCCESS)
+        take_addresses(f, info, now_ms);
     if (info != NULL)
         ares_freeaddrinfo(info);
-    wake_waiters(n);
+    if (!is_asking(n))
+        settle(n);
+    else if (f->status == ARES_SUCCESS)
+        loop_timer_set(n->resolver->loop, &n->patience, DNS_PATIENCE_MS);
 }
 
-static void ask(struct name *n)
+/* ---- names ---- */
+
+/* Asks for what is due.  May be answered at once: /etc/hosts, literals. */
+static void ask(struct name *n, uint64_t now_ms)
 {
-    struct ares_addrinfo_hints hints = {
-        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = ARES_AI_NOSORT};
-    n->is_asking = true;
-    ares_getaddrinfo(n->resolver->channel, n->text.p, NULL, &hints, on_answer, n);
-    arm_timer(n->resolver);
+    static const int kinds[2] = {AF_INET6, AF_INET};
+    bool is_due[2];
+    for (size_t i = 0; i < 2; i++) {
+        struct family *f = &n->families[i];
+        is_due[i] = now_ms >= f->refresh_ms && !f->is_asking;
+        f->is_asking |= is_due[i];
+    }
+    for (size_t i = 0; i < 2; i++) {
+        struct ares_addrinfo_hints hints = {
+            .ai_family = kinds[i], .ai_socktype = SOCK_STREAM, .ai_flags = ARES_AI_NOSORT};
+        if (is_due[i])
+            ares_getaddrinfo(n->resolver->channel, n->text.p, NULL, &hints, on_answer,
+                             &n->families[i]);
+    }
+    if (is_due[0] || is_due[1])
+        arm_timer(n->resolver);
 }
 
 /* Forgets all names nobody waits for: crude, but a bound that needs no bookkeeping. */
@@ -246,18 +324,36 @@ static void empty_cache(struct resolver *r)
     void *value;
     for (size_t at = 0; kept != NULL && map_next(r->names, &at, &key, &value);) {
         const struct name *n = value;
-        if (n->is_asking && failed(map_put(kept, key, value, NULL)))
+        if (is_asking(n) && failed(map_put(kept, key, value, NULL)))
             return;
     }
     if (kept == NULL)
         return;
     for (size_t at = 0; map_next(r->names, &at, &key, &value);) {
         const struct name *n = value;
-        if (!n->is_asking)
+        if (!is_asking(n))
             mem_free(value);
     }
     map_free(r->names);
     r->names = TAKE(kept);
+}
+
+static void know_for_ever(struct family *f, union address a)
+{
+    f->items[0] = a;
+    f->count = 1;
+    f->refresh_ms = f->fresh_until_ms = UINT64_MAX / 2;
+}
+
+/* RFC 6761 6.3: nobody is asked for it. */
+static void know_localhost(struct name *n)
+{
+    know_for_ever(&n->families[0], (union address){.v6 = {.sin6_family = AF_INET6,
+                                                          .sin6_addr = IN6ADDR_LOOPBACK_INIT}});
+    know_for_ever(&n->families[1],
+                  (union address){.v4 = {.sin_family = AF_INET,
+                                         .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}});
+    n->resolved_at = clock_now_at();
 }
 
 static struct err add_name(struct resolver *r, struct str text, struct name **ret_name)
@@ -272,6 +368,11 @@ static struct err add_name(struct resolver *r, struct str text, struct name **re
     n->text = str_make(copy, text.len);
     n->resolver = r;
     list_init(&n->waiters);
+    n->patience.on_fire = on_patience_over;
+    for (size_t i = 0; i < 2; i++)
+        n->families[i] = (struct family){.name = n, .status = ARES_ENODATA};
+    if (str_eq(text, STR("localhost")))
+        know_localhost(n);
     struct err e = map_put(r->names, text, n, NULL);
     if (failed(e))
         mem_free(n);
@@ -280,13 +381,20 @@ static struct err add_name(struct resolver *r, struct str text, struct name **re
     return e;
 }
 
-/* True if requests need not wait for the answer: the addresses are fresh, or have been until
- * just now, or are all there is. */
-static bool can_serve(const struct name *n, uint64_t now_ms)
+/* Fresh, or just expired, or all there is. */
+static bool can_serve(const struct name *n, const struct family *f, uint64_t now_ms)
 {
-    if (n->addresses.count == 0 || is_too_stale(n, now_ms))
+    if (f->count == 0 || is_too_stale(n, now_ms))
         return false;
-    return n->stale_ms != 0 || now_ms < n->fresh_until_ms + DNS_GRACE_S * 1000ull;
+    return n->stale_ms != 0 || now_ms < f->fresh_until_ms + DNS_GRACE_S * 1000ull;
+}
+
+static void collect(const struct name *n, const struct family *f, struct addresses *list)
+{
+    list->resolved_at = n->resolved_at;
+    list->stale_at = n->stale_at;
+    memcpy(&list->items[list->count], f->items, f->count * sizeof(f->items[0]));
+    list->count += f->count;
 }
 
 struct err resolver_find(struct resolver *r, struct str name, struct resolver_waiter *w,
@@ -296,16 +404,18 @@ struct err resolver_find(struct resolver *r, struct str name, struct resolver_wa
     uint64_t now_ms = loop_now_ms(r->loop);
     if (n == NULL)
         TRY(add_name(r, name, &n));
-    if (now_ms >= n->refresh_ms && !n->is_asking)
-        ask(n); /* may answer at once: /etc/hosts, literals */
-    if (n->is_asking && !can_serve(n, now_ms)) {
-        list_push_back(&n->waiters, &w->node);
-        return fail(ERR_AGAIN, 0);
+    ask(n, now_ms);
+    ret_addresses->count = 0;
+    for (size_t i = 0; i < 2; i++) {
+        if (can_serve(n, &n->families[i], now_ms))
+            collect(n, &n->families[i], ret_addresses);
     }
-    if (n->addresses.count == 0)
-        return fail(ERR_TARGET_DNS, n->status);
-    *ret_addresses = n->addresses;
-    return OK;
+    if (ret_addresses->count > 0)
+        return OK;
+    if (!is_asking(n))
+        return fail(ERR_TARGET_DNS, n->families[1].status);
+    list_push_back(&n->waiters, &w->node);
+    return fail(ERR_AGAIN, 0);
 }
 
 bool resolver_peek(struct resolver *r, struct str name, struct addresses *ret_addresses)
@@ -313,10 +423,11 @@ bool resolver_peek(struct resolver *r, struct str name, struct addresses *ret_ad
     struct name *n = map_find(r->names, name);
     if (n == NULL)
         return false;
-    if (loop_now_ms(r->loop) >= n->refresh_ms && !n->is_asking)
-        ask(n);
-    *ret_addresses = n->addresses;
-    return n->addresses.count > 0;
+    ask(n, loop_now_ms(r->loop));
+    ret_addresses->count = 0;
+    for (size_t i = 0; i < 2; i++)
+        collect(n, &n->families[i], ret_addresses);
+    return ret_addresses->count > 0;
 }
 
 void resolver_cancel(struct resolver_waiter *w)

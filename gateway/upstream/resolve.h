@@ -1,9 +1,10 @@
 /* resolve.h - names of targets to addresses, without blocking a worker.
  *
- * Purpose: c-ares on the worker's own loop: A and AAAA, /etc/hosts, TTLs honoured within
- *          DNS_TTL_MIN_S..DNS_TTL_MAX_S.  Addresses in use are asked for again in the
- *          background, before they expire.  When a name stops resolving its last addresses
- *          stay in use for DNS_STALE_S.
+ * Purpose: c-ares on the worker's own loop: A and AAAA, each on its own, so that a lost answer
+ *          to one holds up nobody whom the other can serve (RFC 8305 3); /etc/hosts; TTLs,
+ *          also those of aliases, honoured within DNS_TTL_MIN_S..DNS_TTL_MAX_S.  Addresses in
+ *          use are asked for again in the background, before they expire.  When a name stops
+ *          resolving its last addresses stay in use for DNS_STALE_S.
  * Thread:  one resolver per worker.
  * Owns:    the c-ares channel, its sockets' watches, and the cache.
  * Limits:  DNS_NAMES_MAX names (then the cache is emptied), DNS_ADDRESSES_MAX addresses

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from support.dns import AAAA, NXDOMAIN, SERVFAIL, Dns
+from support.dns import A, AAAA, NXDOMAIN, SERVFAIL, Dns
 from support.gatehouse import Gatehouse
 from support.origin import Origin, response
 from support.wait import until
@@ -96,11 +96,15 @@ def test_name_resolves_in_either_family(resolving, dns, make_origin, name, host,
     assert dns.asked(name) == 2     # once for each family
 
 
-def test_alias_is_followed(resolving, dns, origin, name, host):
-    dns.has(f"real.{name}", "127.0.0.1")
-    dns.is_alias(name, f"real.{name}")
-    put(resolving, host, name, origin.port)
-    assert who(resolving.get(host)) == origin.url
+def test_alias_is_followed_for_its_own_time(resolving, dns, pair, name, host):
+    old, new = pair
+    dns.has(f"old.{name}", "127.0.0.1", ttl=3600)
+    dns.has(f"new.{name}", "127.0.0.2", ttl=3600)
+    dns.is_alias(name, f"old.{name}", ttl=TTL)
+    put(resolving, host, name, old.port)
+    assert who(resolving.get(host)) == old.url
+    dns.is_alias(name, f"new.{name}", ttl=TTL)
+    until(lambda: who(resolving.get(host)) == new.url, "the move of the alias")
 
 
 @pytest.mark.parametrize("ttl", [0, TTL])
@@ -231,6 +235,17 @@ def test_family_whose_question_fails_does_not_spoil_the_other(resolving, dns, or
     dns.fails(name, SERVFAIL, kinds=[AAAA])
     put(resolving, host, name, origin.port)
     assert who(resolving.get(host)) == origin.url
+
+
+@pytest.mark.parametrize("family, address", [(AAAA, "127.0.0.1"), (A, "::1")])
+def test_family_whose_question_is_lost_does_not_hold_up_the_other(resolving, dns, make_origin,
+                                                                  name, host, family, address):
+    """The look-up as a whole would only end long after the limit for connecting."""
+    target = make_origin(host=address)
+    dns.has(name, address, ttl=60)
+    dns.is_silent(name, kinds=[family])
+    put(resolving, host, name, target.port, connect="2s")
+    assert who(resolving.get(host)) == target.url
 
 
 def test_name_server_silent_at_the_start(resolving, dns, origin, name, host):

@@ -11,9 +11,13 @@
 
 enum { QUERIES_MAX = 16 };
 
-struct query {
-    ares_addrinfo_callback callback;
+struct half {
+    ares_addrinfo_callback callback; /* NULL: not asked, or answered */
     void *arg;
+};
+
+struct query {
+    struct half halves[2]; /* AF_INET6, AF_INET */
     char name[64];
 };
 
@@ -24,6 +28,7 @@ static struct {
     unsigned asked;
     int status_at_once;
     const char *addresses_at_once;
+    int alias_ttl;
 } dns;
 
 void fake_dns_use(void)
@@ -42,6 +47,11 @@ void fake_dns_at_once(int status, const char *addresses)
 {
     dns.status_at_once = status;
     dns.addresses_at_once = addresses;
+}
+
+void fake_dns_alias(int ttl)
+{
+    dns.alias_ttl = ttl;
 }
 
 unsigned fake_dns_asked(void)
@@ -63,6 +73,16 @@ union sockaddr_any {
     struct sockaddr_in6 v6;
 };
 
+static void free_nodes(struct ares_addrinfo_node *node)
+{
+    while (node != NULL) {
+        struct ares_addrinfo_node *next = node->ai_next;
+        mem_free(node->ai_addr);
+        mem_free(node);
+        node = next;
+    }
+}
+
 static struct ares_addrinfo_node *new_node(const char *text, int ttl)
 {
     struct ares_addrinfo_node *node = mem_new(struct ares_addrinfo_node);
@@ -79,7 +99,8 @@ static struct ares_addrinfo_node *new_node(const char *text, int ttl)
     return node;
 }
 
-static struct ares_addrinfo *new_info(const char *addresses)
+/* Those of the family; NULL: there are none. */
+static struct ares_addrinfo *new_info(int family, const char *addresses)
 {
     struct ares_addrinfo *info = mem_new(struct ares_addrinfo);
     struct ares_addrinfo_node **end = &info->nodes;
@@ -91,14 +112,28 @@ static struct ares_addrinfo *new_info(const char *addresses)
         assert(is_split && !failed(str_to_u64(ttl_text, INT32_MAX, &ttl)));
         (void)snprintf(copy, sizeof(copy), "%.*s", STR_ARG(address));
         *end = new_node(copy, (int)ttl);
-        end = &(*end)->ai_next;
+        if ((*end)->ai_family == family)
+            end = &(*end)->ai_next;
+        else
+            free_nodes(TAKE(*end));
+    }
+    if (dns.alias_ttl > 0) {
+        info->cnames = mem_new(struct ares_addrinfo_cname);
+        info->cnames->ttl = dns.alias_ttl;
     }
     return info;
 }
 
-static void answer(const struct query *q, int status, const char *addresses)
+static size_t index_of(int family)
 {
-    q->callback(q->arg, status, 0, status == ARES_SUCCESS ? new_info(addresses) : NULL);
+    return family == AF_INET6 ? 0 : 1;
+}
+
+static void answer_half(const struct half *h, int family, int status, const char *addresses)
+{
+    if (h->callback != NULL)
+        h->callback(h->arg, status, 0,
+                    status == ARES_SUCCESS ? new_info(family, addresses) : NULL);
 }
 
 void fake_dns_answer(int status, const char *addresses)
@@ -107,7 +142,17 @@ void fake_dns_answer(int status, const char *addresses)
     struct query q = dns.queries[0];
     dns.count--;
     memmove(&dns.queries[0], &dns.queries[1], dns.count * sizeof(q));
-    answer(&q, status, addresses);
+    answer_half(&q.halves[0], AF_INET6, status, addresses);
+    answer_half(&q.halves[1], AF_INET, status, addresses);
+}
+
+void fake_dns_answer_half(int family, int status, const char *addresses)
+{
+    assert(dns.count > 0);
+    struct half *open = &dns.queries[0].halves[index_of(family)], h = *open;
+    assert(h.callback != NULL);
+    *open = (struct half){.callback = NULL};
+    answer_half(&h, family, status, addresses);
 }
 
 /* ---- in place of the library's ---- */
@@ -117,6 +162,21 @@ static void *library(const char *name)
     void *symbol = dlsym(RTLD_NEXT, name);
     assert(symbol != NULL);
     return symbol;
+}
+
+/* The last one, if its other half is the same question. */
+static struct query *query_for(const char *name, int family)
+{
+    struct query *last = dns.count == 0 ? NULL : &dns.queries[dns.count - 1];
+    if (last != NULL && strcmp(last->name, name) == 0 &&
+        last->halves[index_of(family)].callback == NULL)
+        return last;
+    assert(dns.count < QUERIES_MAX);
+    dns.asked++;
+    last = &dns.queries[dns.count++];
+    *last = (struct query){.halves = {{0}}};
+    (void)snprintf(last->name, sizeof(last->name), "%s", name);
+    return last;
 }
 
 void ares_getaddrinfo(ares_channel channel, const char *name, const char *service,
@@ -130,15 +190,13 @@ void ares_getaddrinfo(ares_channel channel, const char *name, const char *servic
         real(channel, name, service, hints, callback, arg);
         return;
     }
-    struct query q = {.callback = callback, .arg = arg};
-    (void)snprintf(q.name, sizeof(q.name), "%s", name);
-    dns.asked++;
+    struct half h = {.callback = callback, .arg = arg};
     if (dns.status_at_once >= 0) {
-        answer(&q, dns.status_at_once, dns.addresses_at_once);
+        dns.asked += hints->ai_family == AF_INET;
+        answer_half(&h, hints->ai_family, dns.status_at_once, dns.addresses_at_once);
         return;
     }
-    assert(dns.count < QUERIES_MAX);
-    dns.queries[dns.count++] = q;
+    query_for(name, hints->ai_family)->halves[index_of(hints->ai_family)] = h;
 }
 
 void ares_freeaddrinfo(struct ares_addrinfo *info)
@@ -149,11 +207,9 @@ void ares_freeaddrinfo(struct ares_addrinfo *info)
         real(info);
         return;
     }
-    while (info != NULL && info->nodes != NULL) {
-        struct ares_addrinfo_node *node = info->nodes;
-        info->nodes = node->ai_next;
-        mem_free(node->ai_addr);
-        mem_free(node);
+    if (info != NULL) {
+        free_nodes(info->nodes);
+        mem_free(info->cnames);
     }
     mem_free(info);
 }
