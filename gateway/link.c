@@ -32,9 +32,7 @@ struct err link_open(struct link *l, const struct link_options *o)
         transport_close(&l->transport);
         return e;
     }
-    l->priv.state = o->is_connecting ? LINK_CONNECTING
-                    : o->ssl != NULL ? LINK_HANDSHAKE
-                                     : LINK_OPEN;
+    l->priv.state = o->ssl != NULL ? LINK_HANDSHAKE : LINK_OPEN;
     return OK;
 }
 
@@ -65,6 +63,16 @@ void link_close(struct link *l)
 bool link_is_flushed(const struct link *l)
 {
     return buf_len(&l->out) == 0 && transport_is_flushed(&l->transport);
+}
+
+bool link_has_sent_all(const struct link *l)
+{
+    return link_is_flushed(l) && !l->priv.is_output_over && !failed(l->priv.write_error);
+}
+
+bool link_is_silent(const struct link *l)
+{
+    return buf_len(&l->priv.in) == 0 && transport_is_silent(&l->transport);
 }
 
 void link_flush_soon(struct link *l)
@@ -319,7 +327,7 @@ static void on_flush(struct deferred *d)
 
 /* ---- readiness ---- */
 
-static struct err connect_done(struct link *l)
+static struct err socket_error(struct link *l)
 {
     int error = 0;
     socklen_t len = sizeof(error);
@@ -328,37 +336,24 @@ static struct err connect_done(struct link *l)
     return error == 0 ? OK : fail(ERR_IO, error);
 }
 
-/* Brings the link up as far as it goes now: ERR_AGAIN while there is something to wait for. */
-static struct err bring_up(struct link *l)
-{
-    if (l->priv.state == LINK_CONNECTING) {
-        TRY(connect_done(l));
-        l->priv.state = transport_is_tls(&l->transport) ? LINK_HANDSHAKE : LINK_OPEN;
-    }
-    if (l->priv.state == LINK_HANDSHAKE) {
-        TRY(transport_handshake(&l->transport));
-        l->priv.state = LINK_OPEN;
-    }
-    return OK;
-}
-
 static void on_ready(struct watch *w, uint32_t events)
 {
     struct link *l = container_of(w, struct link, priv.watch);
     transport_on_ready(&l->transport, events);
     if (l->priv.state != LINK_OPEN) {
-        struct err e = bring_up(l);
+        struct err e = transport_handshake(&l->transport);
         if (err_is(e, ERR_AGAIN))
             return;
         if (failed(e)) {
             report(l, e);
             return;
         }
+        l->priv.state = LINK_OPEN;
         l->priv.events->on_open(l);
         if (link_is_closed(l))
             return;
     } else if ((events & EPOLLERR) != 0 && !can_read_socket(l)) {
-        struct err e = connect_done(l); /* SO_ERROR: the connection was reset */
+        struct err e = socket_error(l); /* the connection was reset */
         if (failed(e)) {
             report(l, e);
             return;

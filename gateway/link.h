@@ -23,7 +23,7 @@ struct link;
 /* All called in the worker's turn, never from inside a link_ function the owner has called,
  * except that codec events arrive inside the reading of the same link. */
 struct link_events {
-    /* Connected, and TLS is up if there is any: heads may be sent. */
+    /* TLS is up: heads may be sent. Plain ones are open from the start. */
     void (*on_open)(struct link *l);
     /* Nothing more will be read, or written: ERR_IO, ERR_CRYPTO, or what the codec said. */
     void (*on_error)(struct link *l, struct err e);
@@ -33,7 +33,7 @@ struct link_events {
     void (*on_sent)(struct link *l);
 };
 
-enum link_state { LINK_CLOSED, LINK_CONNECTING, LINK_HANDSHAKE, LINK_OPEN };
+enum link_state { LINK_CLOSED, LINK_HANDSHAKE, LINK_OPEN };
 
 struct link {
     struct transport transport;
@@ -67,9 +67,8 @@ struct link_options {
     struct scratch *scratch;
     struct buf_pool *bufs; /* NULL: none is shared */
     const struct link_events *events;
-    int fd;             /* taken over */
-    SSL *ssl;           /* taken over; NULL: plain */
-    bool is_connecting; /* connect(2) is under way */
+    int fd;   /* connected; taken over */
+    SSL *ssl; /* taken over; NULL: plain */
 };
 
 /* Starts watching.  codec and out are set up by the owner before the first byte can arrive,
@@ -95,6 +94,12 @@ static inline size_t link_queued(const struct link *l)
 
 /* True when all that was sent is with the kernel. */
 bool link_is_flushed(const struct link *l);
+
+/* The same, and no write has failed: the peer will get it unless the connection breaks. */
+bool link_has_sent_all(const struct link *l);
+
+/* True while the peer has neither said anything nor ended; asks the kernel. */
+bool link_is_silent(const struct link *l);
 
 /* A codec_pass_fn whose arg is the link: sends at once, while nothing but a head waits in out.
  * What fails is told at the end of this turn. */

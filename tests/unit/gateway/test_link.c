@@ -634,28 +634,6 @@ static void a_descriptor_that_cannot_be_watched_is_closed(void **state)
 
 /* ---- bringing up ---- */
 
-static void a_connection_under_way_is_told_when_it_is_up(void **state)
-{
-    (void)state;
-    int fds[2];
-    tls_pair_sockets(AF_INET, fds);
-    peer = fds[1];
-    assert_ok(link_open(&conn, &(struct link_options){.loop = l,
-                                                      .scratch = &scratch,
-                                                      .events = &events,
-                                                      .fd = fds[0],
-                                                      .is_connecting = true}));
-    conn.codec = &stub.codec;
-    assert_int_equal(link_state(&conn), LINK_CONNECTING);
-    say("early");
-    queue(STR("waiting"));
-    turns(2);
-    assert_int_equal(link_state(&conn), LINK_OPEN);
-    assert_string_equal(story, "os");
-    assert_str(buf_view(&stub.heard), "early");
-    assert_str(hear(), "waiting");
-}
-
 static struct fake_issuer ca;
 
 static void over_tls_it_opens_after_the_handshake(void **state)
@@ -756,7 +734,6 @@ int main(void)
         WITH_LOOP(closing_in_an_error_callback_is_safe),
         WITH_LOOP(closing_in_a_sent_callback_is_safe),
         WITH_LOOP(a_descriptor_that_cannot_be_watched_is_closed),
-        WITH_LOOP(a_connection_under_way_is_told_when_it_is_up),
         WITH_LOOP(over_tls_it_opens_after_the_handshake),
         WITH_LOOP(a_failed_handshake_is_an_error),
     };
