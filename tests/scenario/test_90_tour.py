@@ -15,6 +15,11 @@ def environment(directory):
     return clean_environment(GATEHOUSE=str(binary()), TMPDIR=str(directory))
 
 
+def hear_ctrl_c():
+    """As behind a terminal: who runs in the background has it ignored, for ever."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def assert_nothing_left(session, directory):
     """No process of the demo's session, no file of it."""
     for entry in os.listdir("/proc"):
@@ -45,7 +50,8 @@ def test_demo_serves_both_sites_with_verified_certificates(tmp_path):
 def test_ctrl_c_leaves_nothing_behind(tmp_path, moment):
     ours, theirs = pty.openpty()
     demo = subprocess.Popen([DEMO, "--keep"], stdin=theirs, stdout=theirs, stderr=theirs,
-                            start_new_session=True, env=environment(tmp_path))
+                            start_new_session=True, env=environment(tmp_path),
+                            preexec_fn=hear_ctrl_c)
     os.close(theirs)
     said = b""
     while moment.encode() not in said:
