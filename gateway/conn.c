@@ -26,6 +26,7 @@ struct conn {
     struct worker *worker;
     struct list_node node; /* in worker->conns */
     struct peer peer;
+    struct proxy_endpoint local; /* as a proxy told it; port 0: the socket's own */
     bool is_tls;
     const char *tls_version; /* once the handshake is over */
     struct tls_choice choice;
@@ -57,11 +58,13 @@ static struct proxy_endpoint endpoint_of(const struct peer *p)
 
 void conn_endpoints(struct conn *c, struct proxy_header *ret_endpoints)
 {
+    *ret_endpoints = (struct proxy_header){
+        .has_addresses = true, .source = endpoint_of(&c->peer), .destination = c->local};
+    if (c->local.port != 0)
+        return;
     struct peer local;
     listener_read_local(transport_fd(&c->link.transport), &local);
-    *ret_endpoints = (struct proxy_header){.has_addresses = true,
-                                           .source = endpoint_of(&c->peer),
-                                           .destination = endpoint_of(&local)};
+    ret_endpoints->destination = endpoint_of(&local);
 }
 
 const struct tls_choice *conn_tls_choice(const struct conn *c)
@@ -398,7 +401,8 @@ static void note_refusal(struct worker *w)
     w->refused_ms = now_ms;
 }
 
-void conn_accept(struct worker *w, enum listener_kind kind, int fd, const struct peer *peer)
+void conn_accept(struct worker *w, enum listener_kind kind, int fd, const struct peer *peer,
+                 const struct proxy_endpoint *local)
 {
     bool is_full = w->conn_count >= w->conns_max;
     struct conn *c = is_full ? NULL : mem_new(struct conn);
@@ -412,6 +416,8 @@ void conn_accept(struct worker *w, enum listener_kind kind, int fd, const struct
     }
     c->worker = w;
     c->peer = *peer;
+    if (local != NULL)
+        c->local = *local;
     c->is_tls = kind == LISTENER_HTTPS;
     c->timer.on_fire = on_timer;
     struct err e = start(c, fd);

@@ -18,8 +18,10 @@ struct exchange;
 struct link;
 
 /* Takes over fd.  Without memory or above the worker's conns_max the connection is closed
- * at once. */
-void conn_accept(struct worker *w, enum listener_kind kind, int fd, const struct peer *peer);
+ * at once.  local: the address that the client connected to, as a proxy told it; NULL: the
+ * socket's. */
+void conn_accept(struct worker *w, enum listener_kind kind, int fd, const struct peer *peer,
+                 const struct proxy_endpoint *local);
 
 struct link *conn_link(struct conn *c);
 const struct peer *conn_peer(const struct conn *c);

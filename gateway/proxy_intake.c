@@ -42,10 +42,9 @@ static ssize_t receive(int fd, char *p, size_t len, int flags)
     return n;
 }
 
-/* Takes the header off, once it is whole, and makes the client it names the peer.  ERR_AGAIN;
- * ERR_PROXY_HEADER; ERR_CLIENT_GONE: the connection ended without a word, as those of health
- * checks do. */
-static struct err take_header(int fd, struct peer *peer)
+/* Takes the header off, once it is whole.  ERR_AGAIN; ERR_PROXY_HEADER; ERR_CLIENT_GONE: the
+ * connection ended without a word, as those of health checks do. */
+static struct err take_header(int fd, struct proxy_header *ret_header)
 {
     char bytes[PROXY_HEADER_MAX_BYTES];
     ssize_t n = receive(fd, bytes, sizeof(bytes), MSG_PEEK);
@@ -53,14 +52,22 @@ static struct err take_header(int fd, struct peer *peer)
         return fail(ERR_AGAIN, 0);
     if (n <= 0)
         return fail(ERR_CLIENT_GONE, 0);
-    struct proxy_header h;
     size_t len;
-    TRY(proxy_protocol_read(str_make(bytes, (size_t)n), &h, &len));
-    if (receive(fd, bytes, len, 0) != (ssize_t)len)
-        return fail(ERR_CLIENT_GONE, 0);
-    if (h.has_addresses)
-        peer_set(peer, h.source.address, h.source.port);
-    return OK;
+    TRY(proxy_protocol_read(str_make(bytes, (size_t)n), ret_header, &len));
+    return receive(fd, bytes, len, 0) == (ssize_t)len ? OK : fail(ERR_CLIENT_GONE, 0);
+}
+
+/* Who the header says the client is, and where it went. */
+static void hand_over(struct worker *w, const struct listener_address *at, int fd,
+                      const struct peer *peer, const struct proxy_header *h)
+{
+    if (!h->has_addresses) {
+        conn_accept(w, at->kind, fd, peer, NULL);
+        return;
+    }
+    struct peer client;
+    peer_set(&client, h->source.address, h->source.port);
+    conn_accept(w, at->kind, fd, &client, &h->destination);
 }
 
 static void refuse(const struct listener_address *at, const struct peer *peer, struct err e)
@@ -103,8 +110,8 @@ static void drop(struct intake *i, struct err e)
 static void on_ready(struct watch *w, uint32_t events)
 {
     struct intake *i = container_of(w, struct intake, watch);
-    struct peer client = i->peer;
-    struct err e = take_header(w->fd, &client);
+    struct proxy_header h;
+    struct err e = take_header(w->fd, &h);
     bool has_ended = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
     if (err_is(e, ERR_AGAIN) && !has_ended)
         return;
@@ -113,7 +120,7 @@ static void on_ready(struct watch *w, uint32_t events)
     if (failed(e))
         drop(i, e);
     else
-        conn_accept(i->worker, i->at->kind, release(i), &client);
+        hand_over(i->worker, i->at, release(i), &i->peer, &h);
 }
 
 static void on_timer(struct timer *t)
@@ -146,10 +153,10 @@ static struct err wait_for_header(struct worker *w, const struct listener_addres
 void proxy_intake_accept(struct worker *w, const struct listener_address *at, int fd,
                          const struct peer *peer)
 {
-    struct peer client = *peer;
-    struct err e = take_header(fd, &client);
+    struct proxy_header h;
+    struct err e = take_header(fd, &h);
     if (!failed(e)) {
-        conn_accept(w, at->kind, fd, &client);
+        hand_over(w, at, fd, peer, &h);
         return;
     }
     if (err_is(e, ERR_AGAIN))

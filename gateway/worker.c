@@ -181,7 +181,7 @@ static void on_accept(void *arg, const struct listener_address *at, int fd,
     if (proxy_intake_is_due(arg, at, peer))
         proxy_intake_accept(arg, at, fd, peer);
     else
-        conn_accept(arg, at->kind, fd, peer);
+        conn_accept(arg, at->kind, fd, peer, NULL);
 }
 
 static struct err start_listeners(struct worker *w)

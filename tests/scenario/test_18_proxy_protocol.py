@@ -380,11 +380,11 @@ listen plain
     mode http
     bind 127.0.0.1:{plain} accept-proxy
     bind [::1]:{plain} accept-proxy
-    http-request return status 200 content-type text/plain lf-string "%[src] %[src_port] %[dst_port]"
+    http-request return status 200 content-type text/plain lf-string "%[src] %[src_port] %[dst] %[dst_port]"
 listen tls
     mode http
     bind 127.0.0.1:{tls} accept-proxy ssl crt {pem}
-    http-request return status 200 content-type text/plain lf-string "%[src] %[src_port] %[dst_port]"
+    http-request return status 200 content-type text/plain lf-string "%[src] %[src_port] %[dst] %[dst_port]"
 """
 
 
@@ -399,10 +399,16 @@ def demanding(new_directory, pki):
     server.stop()
 
 
+def unmapped(text):
+    """The address as its own family writes it."""
+    address = ipaddress.ip_address(text)
+    return str(getattr(address, "ipv4_mapped", None) or address)
+
+
 @pytest.mark.parametrize("version", ["v1", "v2"])
 @pytest.mark.parametrize("way", ["plain", "tls", "::1"])
 def test_target_behind_hears_of_the_named_client(edge, demanding, pki, version, way):
-    """In with one header, out with another: both speak of the same client."""
+    """In with one header, out with another: both speak of the same client, and of where it went."""
     where = {"plain": f"http://127.0.0.1:{demanding.ports['plain']}",
              "tls": f"https://localhost:{demanding.ports['tls']}",
              "::1": f"http://[::1]:{demanding.ports['plain']}"}[way]
@@ -414,10 +420,10 @@ def test_target_behind_hears_of_the_named_client(edge, demanding, pki, version, 
             for _ in range(2):
                 answer = client.ask("GET", "/", "a.test")
                 assert answer.status == 200, answer
-                seen, port, _ = answer.body.decode().split()
-                told = ipaddress.ip_address(seen)
-                told = getattr(told, "ipv4_mapped", None) or told
-                assert (str(told), int(port)) == (address, CLIENT_PORT)
+                seen, port, asked, asked_port = answer.body.decode().split()
+                assert (unmapped(seen), int(port)) == (address, CLIENT_PORT)
+                assert (unmapped(asked), int(asked_port)) == (
+                    proxy.destination_of(address), proxy.DESTINATION_PORT)
 
 
 def test_target_that_demands_a_header_serves_nobody_without(gateway, demanding):

@@ -7,11 +7,18 @@ LOCAL, PROXY = 0x20, 0x21
 UNSPEC, TCP4, UDP4, TCP6, UNIX = 0x00, 0x11, 0x12, 0x21, 0x31
 
 
-def v1(source, port, destination="192.0.2.1", destination_port=443):
+DESTINATION_PORT = 443
+
+
+def destination_of(source):
+    """The address that a client on that one is said to have connected to."""
+    return "2001:db8::1" if ":" in source else "192.0.2.1"
+
+
+def v1(source, port):
     """The line for a client on that address and port."""
     family = "TCP6" if ":" in source else "TCP4"
-    destination = "2001:db8::1" if family == "TCP6" else destination
-    return f"PROXY {family} {source} {destination} {port} {destination_port}\r\n".encode()
+    return f"PROXY {family} {source} {destination_of(source)} {port} {DESTINATION_PORT}\r\n".encode()
 
 
 def block(command, family, body):
@@ -22,9 +29,9 @@ def block(command, family, body):
 def v2(source, port, extensions=b""):
     """The block for a client on that address and port."""
     address = ipaddress.ip_address(source)
-    destination = ipaddress.ip_address("2001:db8::1" if address.version == 6 else "192.0.2.1")
+    destination = ipaddress.ip_address(destination_of(source))
     return block(PROXY, TCP6 if address.version == 6 else TCP4,
-                 address.packed + destination.packed + struct.pack("!HH", port, 443)
+                 address.packed + destination.packed + struct.pack("!HH", port, DESTINATION_PORT)
                  + extensions)
 
 
