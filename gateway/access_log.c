@@ -130,15 +130,15 @@ static void put_number(struct line *l, struct str name, uint64_t value)
 static void write_json_timings(struct line *l, const struct access_line *a)
 {
     put_number(l, STR(",\"total_us\":"), a->total_us);
-    if (a->tries == 0 && a->wait_us == 0)
+    if (!a->is_asked && a->wait_us == 0)
         return;
     put_number(l, STR(",\"wait_us\":"), a->wait_us);
-    if (a->tries == 0)
+    if (!a->is_asked)
         return;
     put_number(l, STR(",\"connect_us\":"), a->connect_us);
     if (a->first_byte_us > 0)
         put_number(l, STR(",\"first_byte_us\":"), a->first_byte_us);
-    put_number(l, STR(",\"retries\":"), a->tries - 1);
+    put_number(l, STR(",\"retries\":"), a->retries);
 }
 
 static void write_json(struct line *l, const char *time, const struct access_line *a)

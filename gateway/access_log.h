@@ -39,13 +39,14 @@ struct access_line {
     uint64_t in_bytes;
     uint64_t out_bytes;
     uint64_t total_us;
-    /* The parts of it, one after the other; only with tries: */
+    /* The parts of it, one after the other; only if is_asked: */
     uint64_t wait_us;       /* until a target was asked */
     uint64_t connect_us;    /* from there until the request went out */
     uint64_t first_byte_us; /* from there until the target's answer began; 0: it never did */
     struct str route;
     struct str target;
-    unsigned tries;         /* targets asked; 0: none */
+    bool is_asked;          /* a target was */
+    unsigned retries;       /* because one before had failed */
     struct err error;       /* OK: ended as it should */
     enum ended_by ended_by; /* unless ENDED_DONE, */
     enum ended_in ended_in; /* where */

@@ -229,6 +229,23 @@ static enum step judge(struct exchange *x)
     return x->step;
 }
 
+/* The head as this target gets it. */
+static struct err prepare_request(struct exchange *x)
+{
+    x->request_out = x->request;
+    TRY(rewrite_request(x->arena, x->route, x->target, &x->facts, &x->request_out));
+    return stick_is_on(x->route) ? stick_hide(x->arena, x->route, &x->request_out) : OK;
+}
+
+/* What cannot be sent again is not entrusted to a connection whose end has come already. */
+static enum target_conn_need connection_need(const struct exchange *x)
+{
+    if (x->is_repeated)
+        return TARGET_CONN_FRESH;
+    bool is_repeatable = x->request.body == HTTP_BODY_NONE && exchange_is_idempotent(x);
+    return is_repeatable ? TARGET_CONN_ANY : TARGET_CONN_LIVE;
+}
+
 static enum step pick_target(struct exchange *x)
 {
     const struct target *t;
@@ -241,13 +258,21 @@ static enum step pick_target(struct exchange *x)
         return x->step;
     }
     set_target(x, t);
-    if (x->tries++ > 0)
+    e = prepare_request(x);
+    if (failed(e)) {
+        exchange_give_up(x, e);
+        return x->step;
+    }
+    x->is_asked = true;
+    if (failed(x->error)) {
+        x->retries++;
         atomic_fetch_add_explicit(&t->live->retries, 1, memory_order_relaxed);
+    }
     struct target_conn_options o = {.route = x->route,
                                     .target = t,
                                     .user = &exchange_target_user,
                                     .arg = x,
-                                    .must_be_fresh = x->is_repeated};
+                                    .need = connection_need(x)};
     struct proxy_header client;
     if (x->route->upstream.proxy_protocol != PROXY_OFF) {
         conn_endpoints(x->conn, &client);
@@ -279,17 +304,13 @@ static bool would_come_back(struct exchange *x, const struct http_head *head)
 static struct err write_request(struct exchange *x)
 {
     struct leg *l = &x->target_leg;
-    struct http_head head = x->request;
-    TRY(rewrite_request(x->arena, x->route, x->target, &x->facts, &head));
-    if (stick_is_on(x->route))
-        TRY(stick_hide(x->arena, x->route, &head));
-    if (target_conn_leads_home(x->target_conn) && would_come_back(x, &head)) {
+    if (target_conn_leads_home(x->target_conn) && would_come_back(x, &x->request_out)) {
         target_note_failure(x->target, fail(ERR_TARGET_LOOP, 0));
         return fail(ERR_TARGET_LOOP, 0);
     }
     TRY(codec_open(l->link->codec, x->arena, &l->id));
     bool is_end = x->request.body == HTTP_BODY_NONE;
-    TRY(leg_send_head(l, &head, is_end));
+    TRY(leg_send_head(l, &x->request_out, is_end));
     if (buf_len(&x->early) > 0)
         TRY(leg_send_body(l, buf_view(&x->early)));
     if (!is_end && x->inbound == FLOW_DONE)
@@ -362,10 +383,12 @@ void exchange_on_refused(struct exchange *x, const struct http_head *head)
     x->request = *head;
 }
 
-/* Keeps body bytes until the target is ready, or while the request may have to be repeated. */
+/* Keeps body bytes until the target is ready, and then until the first of the request has
+ * left. */
 static struct err keep_early(struct exchange *x, struct str bytes)
 {
-    if (x->step == STEP_RELAY && bytes.len > buf_room(&x->early)) {
+    bool is_room = bytes.len <= buf_room(&x->early);
+    if (x->step == STEP_RELAY && !(is_room && leg_is_unsent(&x->target_leg))) {
         x->is_early_whole = false;
         buf_clear(&x->early);
         buf_release(&x->early);

@@ -35,7 +35,8 @@ struct exchange {
     struct timer timer;
     struct deferred work;
 
-    struct http_head request; /* as received */
+    struct http_head request;     /* as received */
+    struct http_head request_out; /* as the target tried last gets it */
     struct client_facts facts;
     const struct http_fields *trailers; /* of the request; in the arena */
     enum flow inbound;                  /* client -> target */
@@ -51,8 +52,9 @@ struct exchange {
     const struct target *slot; /* of it, where upstream.max_connections counts */
     struct slot_waiter waiter; /* STEP_QUEUE */
     uint64_t tried;            /* targets that have failed */
-    unsigned tries;
-    bool is_repeated; /* a kept-alive connection was dead: no other is trusted */
+    bool is_asked;             /* a target was chosen, and could be sent what it gets */
+    unsigned retries;          /* because a target before had failed */
+    bool is_repeated;          /* a kept-alive connection was dead: no other is trusted */
 
     enum flow outbound; /* target -> client; BODY once the final head went to the client */
     uint64_t out_bytes;
@@ -129,6 +131,10 @@ void exchange_give_up(struct exchange *x, struct err e);
 /* ---- exchange_target.c ---- */
 
 extern const struct target_user exchange_target_user;
+
+/* Its method may be sent twice (RFC 9110 9.2.2). */
+bool exchange_is_idempotent(const struct exchange *x);
+
 void exchange_arm_timer(struct exchange *x);
 void exchange_on_timer(struct timer *t);
 

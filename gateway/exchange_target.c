@@ -11,14 +11,13 @@ static void on_target_ready(void *arg)
     exchange_run(x);
 }
 
-/* Methods that may be sent twice (RFC 9110 9.2.2). */
-static bool is_idempotent(struct str method)
+bool exchange_is_idempotent(const struct exchange *x)
 {
     static const struct str methods[] = {
         STR_LIT("GET"),    STR_LIT("HEAD"),     STR_LIT("OPTIONS"),   STR_LIT("PUT"),
         STR_LIT("DELETE"), STR_LIT("PROPFIND"), STR_LIT("PROPPATCH"), STR_LIT("REPORT")};
     for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
-        if (str_eq(method, methods[i]))
+        if (str_eq(x->request.method, methods[i]))
             return true;
     }
     return false;
@@ -47,25 +46,26 @@ static struct failure read_failure(const struct exchange *x, struct err e)
     };
 }
 
-/* Whether the request may be sent again: nobody has seen it yet, or it does no harm twice, and
- * we still have all of it.  A stale connection is nobody's failure and no try. */
+/* Whether the request may be sent again: nobody has seen it yet, and we still have all of it;
+ * or it does no harm twice, and none of its body has left.  A stale connection is nobody's
+ * failure and no try. */
 static bool may_go_on(const struct exchange *x, const struct failure *f)
 {
-    bool is_safe = f->is_unsent || (f->is_silent && is_idempotent(x->request.method));
-    if (x->outbound != FLOW_HEAD || !x->is_early_whole || !is_safe)
+    bool is_harmless = f->is_silent && x->in_bytes == 0 && exchange_is_idempotent(x);
+    bool is_safe = is_harmless || (f->is_unsent && x->is_early_whole);
+    if (x->outbound != FLOW_HEAD || !is_safe)
         return false;
-    return (f->is_stale && !x->is_repeated) || x->tries <= x->route->upstream.retries;
+    return (f->is_stale && !x->is_repeated) || x->retries < x->route->upstream.retries;
 }
 
 /* A further try is another target's, but for a stale connection: then it is a fresh one's. */
 static void note_failure(struct exchange *x, const struct failure *f, bool goes_on)
 {
-    x->error = f->error;
     if (f->is_stale && goes_on) {
         x->is_repeated = true;
-        x->tries--;
         return;
     }
+    x->error = f->error;
     target_note_failure(x->target, f->error);
     if (f->is_stale)
         return;
@@ -116,10 +116,10 @@ static struct err on_target_head(void *arg, struct http_head *head)
     }
     struct err e =
         rewrite_response(x->arena, x->route, x->facts.variables, worker_date(x->worker), head);
+    if (!failed(e) && stick_is_on(x->route) && !http_is_interim(head))
+        e = stick_set(x->arena, x->route, &x->request, x->target, x->facts.is_https, head);
     if (failed(e))
         return err_is(e, ERR_HEAD_TOO_LARGE) ? fail(ERR_TARGET_HEAD_TOO_LARGE, 0) : e;
-    if (stick_is_on(x->route) && !http_is_interim(head))
-        TRY(stick_set(x->arena, x->route, &x->request, x->target, x->facts.is_https, head));
     if (x->worker->is_draining)
         leg_refuse_reuse(client);
     TRY(leg_send_head(client, head, false));

@@ -163,6 +163,14 @@ bool transport_may_read(const struct transport *t)
 
 /* ---- the socket ---- */
 
+bool transport_is_silent(const struct transport *t)
+{
+    char byte;
+    return t->priv.received.len == 0 && !t->priv.is_ahead &&
+           recv(t->priv.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+           (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
 static struct err socket_read(struct transport *t, char *p, size_t len, size_t *ret_len)
 {
     if (!t->priv.may_read)

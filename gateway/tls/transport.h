@@ -72,6 +72,9 @@ void transport_on_ready(struct transport *t, uint32_t events);
 /* True if transport_read may give something without a new event. */
 bool transport_may_read(const struct transport *t);
 
+/* True while nothing has come that was not read, be it the end; asks the kernel. */
+bool transport_is_silent(const struct transport *t);
+
 /* ERR_AGAIN until done; OK once.  The peer may still wait for our last message, which goes with
  * the next transport_write, be it an empty one. */
 struct err transport_handshake(struct transport *t);

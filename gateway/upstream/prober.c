@@ -184,7 +184,7 @@ static void start(struct probe *probe)
                                     .target = probe->target,
                                     .user = &probe_user,
                                     .arg = probe,
-                                    .must_be_fresh = true};
+                                    .need = TARGET_CONN_FRESH};
     probe->has_verdict = false;
     probe->body_bytes = 0;
     probe->arena = arena_new(EXCHANGE_ARENA_BYTES, EXCHANGE_ARENA_MAX_BYTES);

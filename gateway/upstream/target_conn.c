@@ -341,7 +341,8 @@ static struct target_conn *take_idle(struct worker *w, const struct target_conn_
     struct pool_place *place;
     while ((place = target_pool_take(w->pool, o->route, o->target)) != NULL) {
         struct target_conn *c = container_of(place, struct target_conn, place);
-        if (leads_where_its_name_does(c))
+        bool is_live = o->need == TARGET_CONN_ANY || link_is_silent(&c->link);
+        if (is_live && leads_where_its_name_does(c))
             return c;
         close_conn(c);
     }
@@ -373,7 +374,7 @@ static struct err make_conn(struct worker *w, const struct target_conn_options *
 struct err target_conn_get(struct worker *w, const struct target_conn_options *o,
                            struct target_conn **ret_conn)
 {
-    struct target_conn *c = o->must_be_fresh ? NULL : take_idle(w, o);
+    struct target_conn *c = o->need == TARGET_CONN_FRESH ? NULL : take_idle(w, o);
     if (c != NULL) {
         metric_add(METRIC_TARGET_REUSED, 1);
         loop_timer_stop(w->loop, &c->timer);
@@ -443,7 +444,7 @@ static void keep_session(const struct target_conn *c)
 void target_conn_release(struct target_conn *c)
 {
     bool is_clean = c->state == CONN_READY && !link_is_closed(&c->link) &&
-                    codec_can_reuse(c->link.codec) && link_is_flushed(&c->link) &&
+                    codec_can_reuse(c->link.codec) && link_has_sent_all(&c->link) &&
                     !c->worker->is_draining && !is_of_one_client(c);
     c->user = NULL;
     if (c->exchange_count++ == 0)

@@ -30,12 +30,18 @@ struct target_user {
     struct err (*on_end)(void *arg, const struct http_fields *trailers);
 };
 
+enum target_conn_need {
+    TARGET_CONN_ANY,   /* its end may come while it is used */
+    TARGET_CONN_LIVE,  /* a kept-alive one is looked at first: its end has not come */
+    TARGET_CONN_FRESH, /* no kept-alive one: the last was dead */
+};
+
 struct target_conn_options {
     const struct route *route;
     const struct target *target; /* one of route's */
     const struct target_user *user;
     void *arg;
-    bool must_be_fresh;                /* no kept-alive one: the last was dead */
+    enum target_conn_need need;
     const struct proxy_header *client; /* whose request it is, where upstream.proxy_protocol
                                         * tells the target; NULL: the gateway's own */
 };

@@ -103,6 +103,7 @@ def test_request_that_may_have_had_an_effect_is_not_repeated(gateway, make_origi
 @pytest.mark.parametrize("method, body, status, count",
                          [("GET", None, 200, 2), ("HEAD", None, 200, 2), ("DELETE", None, 200, 2),
                           ("POST", None, 502, 1), ("POST", b"100", 502, 1),
+                          ("PUT", None, 200, 2), ("PUT", b"100", 502, 1),
                           ("PATCH", b"100", 502, 1), ("LOCK", None, 502, 1)])
 def test_only_what_does_no_harm_twice_is_repeated(gateway, origin, host, method, body, status,
                                                   count):

@@ -63,7 +63,8 @@ static const struct access_line full = {
     .first_byte_us = 400,
     .route = STR_LIT("cloud"),
     .target = STR_LIT("http://127.0.0.1:80"),
-    .tries = 2,
+    .is_asked = true,
+    .retries = 1,
     .ended_by = ENDED_DONE,
     .request_id = STR_LIT("0123456789abcdef"),
 };
@@ -171,7 +172,7 @@ static const struct {
       .total_us = 900,
       .connect_us = 100,
       .target = STR_LIT("http://[::1]:80"),
-      .tries = 1,
+      .is_asked = true,
       .error = {.kind = ERR_CLIENT_GONE},
       .ended_by = ENDED_BY_CLIENT,
       .ended_in = ENDED_IN_WAIT},

@@ -214,17 +214,14 @@ static const struct target *target_of(const struct route *r)
     return upstream_targets(&r->upstream);
 }
 
-static struct err get(struct user *u, const struct route *r, bool must_be_fresh)
+static struct err get(struct user *u, const struct route *r, enum target_conn_need need)
 {
     *u = (struct user){.is_in_get = true};
-    struct err e =
-        target_conn_get(&w,
-                        &(struct target_conn_options){.route = r,
-                                                      .target = target_of(r),
-                                                      .user = &user_ops,
-                                                      .arg = u,
-                                                      .must_be_fresh = must_be_fresh},
-                        &u->conn);
+    struct err e = target_conn_get(
+        &w,
+        &(struct target_conn_options){
+            .route = r, .target = target_of(r), .user = &user_ops, .arg = u, .need = need},
+        &u->conn);
     u->is_in_get = false;
     return e;
 }
@@ -279,7 +276,7 @@ static void a_connection_carries_exchanges_one_after_the_other(void **state)
     struct user u;
     int listener = listen_at(AF_INET, &port);
     const struct route *r = use_port("http", port, "");
-    assert_ok(get(&u, r, false));
+    assert_ok(get(&u, r, TARGET_CONN_ANY));
     assert_false(target_conn_is_ready(u.conn));
     assert_false(target_conn_is_reused(u.conn));
     turn_until(&u, 'r');
@@ -292,7 +289,7 @@ static void a_connection_carries_exchanges_one_after_the_other(void **state)
     turns(3);
     assert_int_equal(connections(r), 1); /* kept */
 
-    assert_ok(get(&u, r, false));
+    assert_ok(get(&u, r, TARGET_CONN_ANY));
     assert_true(target_conn_is_ready(u.conn));
     assert_true(target_conn_is_reused(u.conn));
     exchange(&u, fd, answer); /* over the same one */
@@ -313,7 +310,7 @@ static void a_refusal_is_told_in_a_later_turn(void **state)
     struct user u;
     (void)close(listen_at(AF_INET, &port)); /* nobody listens there any more */
     const struct route *r = use_port("http", port, "");
-    assert_ok(get(&u, r, false));
+    assert_ok(get(&u, r, TARGET_CONN_ANY));
     turn_until(&u, 'f');
     assert_err(u.failure, ERR_TARGET_CONNECT);
     assert_int_equal(u.failure.detail, ECONNREFUSED);
@@ -338,7 +335,7 @@ static void what_fails_at_once_is_told_in_a_later_turn_too(void **state)
     for (size_t i = 0; i < ARRAY_LEN(unreachable); i++) {
         struct user u;
         const struct route *r = use_route(unreachable[i].url, "");
-        assert_ok(get(&u, r, false));
+        assert_ok(get(&u, r, TARGET_CONN_ANY));
         assert_row_str(unreachable[i].name, str_from(u.story), "");
         turn_until(&u, 'f');
         assert_row_err(unreachable[i].name, u.failure, unreachable[i].want);
@@ -363,7 +360,7 @@ static void a_unix_socket_is_a_target(void **state)
     assert_int_equal(bind(listener, (const struct sockaddr *)&at, sizeof(at)), 0);
     assert_int_equal(listen(listener, 8), 0);
     const struct route *r = use_route(url, "");
-    assert_ok(get(&u, r, false));
+    assert_ok(get(&u, r, TARGET_CONN_ANY));
     turn_until(&u, 'r');
     int fd = accept_one(listener);
     exchange(&u, fd, answer);
@@ -385,13 +382,13 @@ static void the_next_address_is_tried(void **state)
     const struct route *r = use_route(url, "");
     fake_dns_use(); /* only the last of them listens */
     fake_dns_at_once(ARES_SUCCESS, "127.0.0.2/60 ::1/60 127.0.0.1/60");
-    assert_ok(get(&u, r, false));
+    assert_ok(get(&u, r, TARGET_CONN_ANY));
     turn_until(&u, 'r');
     assert_string_equal(u.story, "r");
     target_conn_abandon(u.conn);
     turns(1);
     (void)close(listener);
-    assert_ok(get(&u, r, false)); /* none does: the last one's error is told, once */
+    assert_ok(get(&u, r, TARGET_CONN_ANY)); /* none does: the last one's error is told, once */
     turn_until(&u, 'f');
     assert_err(u.failure, ERR_TARGET_CONNECT);
     assert_string_equal(u.story, "f");
@@ -420,26 +417,26 @@ static void a_connection_is_left_when_its_name_moves(void **state)
     const struct route *r = use_route(url, "");
     fake_dns_use();
     fake_dns_at_once(ARES_SUCCESS, "127.0.0.1/1");
-    assert_ok(get(&u, r, false));
+    assert_ok(get(&u, r, TARGET_CONN_ANY));
     turn_until(&u, 'r');
     int fd = accept_one(listener);
     exchange_and_release(&u, fd);
     fake_dns_at_once(ARES_SUCCESS, "127.0.0.3/1 127.0.0.1/1");
     fake_clock_advance(&fake, 2000);
     turns(1);
-    assert_ok(get(&u, r, false)); /* still one of its addresses */
+    assert_ok(get(&u, r, TARGET_CONN_ANY)); /* still one of its addresses */
     assert_true(target_conn_is_ready(u.conn));
     exchange_and_release(&u, fd);
     fake_dns_at_once(ARES_ENOTFOUND, NULL);
     fake_clock_advance(&fake, 2000);
     turns(1);
-    assert_ok(get(&u, r, false)); /* the last that is known */
+    assert_ok(get(&u, r, TARGET_CONN_ANY)); /* the last that is known */
     assert_true(target_conn_is_ready(u.conn));
     exchange_and_release(&u, fd);
     fake_dns_at_once(ARES_SUCCESS, "127.0.0.3/1");
     fake_clock_advance(&fake, DNS_FAIL_S * 1000ull);
     turns(1);
-    assert_ok(get(&u, r, false));
+    assert_ok(get(&u, r, TARGET_CONN_ANY));
     assert_false(target_conn_is_ready(u.conn));
     turn_until(&u, 'f'); /* nobody listens at the other */
     assert_err(u.failure, ERR_TARGET_CONNECT);
@@ -462,7 +459,7 @@ static void a_slow_look_up_is_waited_for(void **state)
     (void)snprintf(url, sizeof(url), "http://c.example:%u", (unsigned)port);
     const struct route *r = use_route(url, "");
     fake_dns_use();
-    assert_ok(get(&u, r, false));
+    assert_ok(get(&u, r, TARGET_CONN_ANY));
     turns(3);
     assert_string_equal(u.story, "");
     fake_dns_answer(ARES_SUCCESS, "127.0.0.1/1");
@@ -470,7 +467,7 @@ static void a_slow_look_up_is_waited_for(void **state)
     target_conn_abandon(u.conn);
     fake_clock_advance(&fake, 2000 + DNS_GRACE_S * 1000);
     turns(1);
-    assert_ok(get(&u, r, false)); /* given up while it is being looked up again */
+    assert_ok(get(&u, r, TARGET_CONN_ANY)); /* given up while it is being looked up again */
     target_conn_abandon(u.conn);
     turns(1);
     fake_dns_answer(ARES_ENOTFOUND, NULL);
@@ -478,7 +475,7 @@ static void a_slow_look_up_is_waited_for(void **state)
     assert_string_equal(u.story, "");
     fake_clock_advance(&fake, DNS_STALE_S * 1000ull);
     turns(1);
-    assert_ok(get(&u, r, false)); /* as long as the connect limit allows */
+    assert_ok(get(&u, r, TARGET_CONN_ANY)); /* as long as the connect limit allows */
     fake_clock_advance(&fake, CONNECT_LIMIT_MS + LOOP_TICK_MS);
     turns(1);
     assert_string_equal(u.story, "f");
@@ -499,7 +496,7 @@ static void the_limit_covers_the_handshake(void **state)
     struct user u;
     int listener = listen_at(AF_INET, &port);
     const struct route *r = use_port("https", port, ", 'timeouts': {'connect': '500ms'}");
-    assert_ok(get(&u, r, false));
+    assert_ok(get(&u, r, TARGET_CONN_ANY));
     int fd = accept_one(listener);
     turns(5);
     fake_clock_advance(&fake, 499);
@@ -523,7 +520,7 @@ static void after_connecting_the_limit_is_over(void **state)
     struct user u;
     int listener = listen_at(AF_INET, &port);
     const struct route *r = use_port("http", port, ", 'timeouts': {'connect': '500ms'}");
-    assert_ok(get(&u, r, false));
+    assert_ok(get(&u, r, TARGET_CONN_ANY));
     turn_until(&u, 'r');
     fake_clock_advance(&fake, 600000);
     turns(3);
@@ -601,7 +598,7 @@ static void the_targets_certificate_is_judged(void **state)
         const struct route *r = use_port("https", port, members);
         SSL_CTX *ctx = tls_pair_server_ctx(&ca, tls_rows[i].cert_names, clock_now_at() + DAY_S);
         assert_ok(scratch_init(&scratch));
-        assert_ok(get(&u, r, false));
+        assert_ok(get(&u, r, TARGET_CONN_ANY));
         transport_open(&peer, accept_one(listener), &scratch);
         assert_ok(transport_start_tls(&peer, tls_pair_accept(ctx)));
         for (int k = 0; k < TURNS_MAX && u.story[0] == '\0'; k++) {
@@ -630,7 +627,7 @@ static void no_tls_on_the_other_side_is_told(void **state)
     struct user u;
     int listener = listen_at(AF_INET, &port);
     const struct route *r = use_port("https", port, ", 'tls': {'verify': 'off'}");
-    assert_ok(get(&u, r, false));
+    assert_ok(get(&u, r, TARGET_CONN_ANY));
     int fd = accept_one(listener);
     say(fd, "HTTP/1.1 400 Bad Request\r\n\r\n");
     turn_until(&u, 'f');
@@ -649,11 +646,11 @@ static void an_abandoned_connection_says_nothing_more(void **state)
     struct user u;
     int listener = listen_at(AF_INET, &port);
     const struct route *r = use_port("http", port, "");
-    assert_ok(get(&u, r, false)); /* at once */
+    assert_ok(get(&u, r, TARGET_CONN_ANY)); /* at once */
     target_conn_abandon(u.conn);
     turns(5);
     assert_string_equal(u.story, "");
-    assert_ok(get(&u, r, false)); /* in the middle of an answer */
+    assert_ok(get(&u, r, TARGET_CONN_ANY)); /* in the middle of an answer */
     turn_until(&u, 'r');
     int unused = accept_one(listener), fd = accept_one(listener);
     send_request(&u);
@@ -668,7 +665,7 @@ static void an_abandoned_connection_says_nothing_more(void **state)
     route_unref(r);
 
     const struct route *bad = use_route("unix:/nonexistent/socket", "");
-    assert_ok(get(&u, bad, false)); /* with its failure on the way */
+    assert_ok(get(&u, bad, TARGET_CONN_ANY)); /* with its failure on the way */
     target_conn_abandon(u.conn);
     turns(3);
     assert_string_equal(u.story, "");
@@ -706,7 +703,7 @@ static void such_an_answer_ends_the_connection(void **state)
         struct user u;
         int listener = listen_at(AF_INET, &port);
         const struct route *r = use_port("http", port, "");
-        assert_ok(get(&u, r, false));
+        assert_ok(get(&u, r, TARGET_CONN_ANY));
         turn_until(&u, 'r');
         int fd = accept_one(listener);
         send_request(&u);
@@ -738,7 +735,7 @@ struct pooled {
 /* A connection that has carried one exchange. */
 static void warm_up(struct pooled *p, const struct route *r, int listener)
 {
-    assert_ok(get(&p->user, r, true));
+    assert_ok(get(&p->user, r, TARGET_CONN_FRESH));
     turn_until(&p->user, 'r');
     p->fd = accept_one(listener);
     exchange(&p->user, p->fd, answer);
@@ -756,13 +753,13 @@ static void the_hottest_is_reused_first(void **state)
     warm_up(&hot, r, listener);
     target_conn_release(cold.user.conn);
     target_conn_release(hot.user.conn);
-    assert_ok(get(&u, r, false));
+    assert_ok(get(&u, r, TARGET_CONN_ANY));
     exchange(&u, hot.fd, answer);
     struct user v;
-    assert_ok(get(&v, r, false));
+    assert_ok(get(&v, r, TARGET_CONN_ANY));
     exchange(&v, cold.fd, answer);
     struct user third;
-    assert_ok(get(&third, r, false));
+    assert_ok(get(&third, r, TARGET_CONN_ANY));
     assert_false(target_conn_is_ready(third.conn)); /* there is no other */
     target_conn_abandon(u.conn);
     target_conn_abandon(v.conn);
@@ -784,10 +781,33 @@ static void a_fresh_one_can_be_asked_for(void **state)
     const struct route *r = use_port("http", port, "");
     warm_up(&p, r, listener);
     target_conn_release(p.user.conn);
-    assert_ok(get(&u, r, true));
+    assert_ok(get(&u, r, TARGET_CONN_FRESH));
     assert_false(target_conn_is_ready(u.conn));
     target_conn_abandon(u.conn);
     (void)close(p.fd);
+    (void)close(listener);
+    route_unref(r);
+}
+
+/* Its end has come, and the loop has not told of it yet. */
+static void one_that_must_live_is_looked_at(void **state)
+{
+    (void)state;
+    uint16_t port;
+    struct pooled p;
+    struct user u;
+    int listener = listen_at(AF_INET, &port);
+    const struct route *r = use_port("http", port, "");
+    warm_up(&p, r, listener);
+    target_conn_release(p.user.conn);
+    assert_ok(get(&u, r, TARGET_CONN_LIVE));
+    assert_true(target_conn_is_ready(u.conn));
+    exchange(&u, p.fd, answer);
+    target_conn_release(u.conn);
+    (void)close(p.fd);
+    assert_ok(get(&u, r, TARGET_CONN_LIVE));
+    assert_false(target_conn_is_ready(u.conn));
+    target_conn_abandon(u.conn);
     (void)close(listener);
     route_unref(r);
 }
@@ -830,7 +850,7 @@ static void a_dead_one_leaves_the_pool(void **state)
         for (int k = 0; k < TURNS_MAX && connections(r) > 0; k++)
             loop_turn(w.loop, false);
         assert_int_equal(connections(r), 0);
-        assert_ok(get(&u, r, false));
+        assert_ok(get(&u, r, TARGET_CONN_ANY));
         assert_false(target_conn_is_ready(u.conn));
         target_conn_abandon(u.conn);
         turns(1);
@@ -853,7 +873,7 @@ static void a_used_one_may_die_when_it_is_used(void **state)
     target_conn_release(p.user.conn);
     turns(2);
     (void)close(p.fd);
-    assert_ok(get(&u, r, false));
+    assert_ok(get(&u, r, TARGET_CONN_ANY));
     assert_true(target_conn_is_ready(u.conn));
     assert_true(target_conn_is_reused(u.conn));
     send_request(&u);
@@ -875,7 +895,7 @@ static void an_answer_ahead_of_its_request_is_nobodys(void **state)
     warm_up(&p, r, listener);
     target_conn_release(p.user.conn);
     turns(2);
-    assert_ok(get(&u, r, false));
+    assert_ok(get(&u, r, TARGET_CONN_ANY));
     assert_true(target_conn_is_ready(u.conn));
     link_expect_silence(target_conn_link(u.conn));
     say(p.fd, answer);
@@ -923,11 +943,12 @@ static void an_edited_route_uses_no_old_connection(void **state)
     target_conn_release(p.user.conn);
     const struct route *after = use_port("http", port, ", 'retries': 1");
     assert_ptr_equal(target_of(after)->live, target_of(before)->live);
-    assert_ok(get(&u, after, false));
+    assert_ok(get(&u, after, TARGET_CONN_ANY));
     assert_false(target_conn_is_ready(u.conn));
     turn_until(&u, 'r');
     target_conn_abandon(u.conn);
-    assert_ok(get(&u, before, false)); /* an exchange that began before the edit still may */
+    assert_ok(get(&u, before,
+                  TARGET_CONN_ANY)); /* an exchange that began before the edit still may */
     assert_true(target_conn_is_ready(u.conn));
     target_conn_abandon(u.conn);
     (void)close(p.fd);
@@ -985,7 +1006,7 @@ static void without_memory_it_says_so_and_loses_nothing(void **state)
     for_each_fault(n)
     {
         struct user u;
-        struct err e = get(&u, r, false);
+        struct err e = get(&u, r, TARGET_CONN_ANY);
         if (!failed(e)) {
             turns(3);
             e = u.failure;
@@ -1023,6 +1044,7 @@ int main(void)
         WITH_WORKER(such_an_answer_ends_the_connection),
         WITH_WORKER(the_hottest_is_reused_first),
         WITH_WORKER(a_fresh_one_can_be_asked_for),
+        WITH_WORKER(one_that_must_live_is_looked_at),
         WITH_WORKER(a_dead_one_leaves_the_pool),
         WITH_WORKER(a_used_one_may_die_when_it_is_used),
         WITH_WORKER(an_answer_ahead_of_its_request_is_nobodys),
