@@ -49,17 +49,6 @@ struct seen {
     size_t omitted_count; /* routes and targets beyond the limits */
 };
 
-/* Two targets with one URL would be one series twice. */
-static bool is_repeated(const struct upstream *u, size_t index)
-{
-    const struct target *targets = upstream_targets(u);
-    for (size_t i = 0; i < index; i++) {
-        if (str_eq(targets[i].url, targets[index].url))
-            return true;
-    }
-    return false;
-}
-
 static bool is_known(const struct target_report *r)
 {
     return r->state != TARGET_UNKNOWN || r->requests > 0 || r->failures > 0 ||
@@ -72,7 +61,7 @@ static void see_targets(struct seen *seen, const struct route *r)
     for (size_t i = 0; i < u->targets_list.count; i++) {
         const struct target *t = &upstream_targets(u)[i];
         struct target_report report = target_report_read(u, t);
-        if (!is_known(&report) || is_repeated(u, i))
+        if (!is_known(&report))
             continue;
         if (seen->target_count == METRICS_TARGETS_MAX)
             seen->omitted_count++;

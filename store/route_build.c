@@ -6,7 +6,6 @@
 #include "store/host_name.h"
 #include "store/model_check.h"
 #include "store/model_parts.h"
-#include "store/sticky.h"
 #include "store/target_url.h"
 
 #include "gateway/base/hash.h"
@@ -210,6 +209,38 @@ static void check_respond(struct builder *b)
 
 /* ---- targets ---- */
 
+static bool is_same_target(const struct target *a, const struct target *b)
+{
+    return a->scheme == b->scheme && a->host_kind == b->host_kind && a->port == b->port &&
+           str_eq(a->host, b->host);
+}
+
+/* However they are spelled: one that is there twice would have two states and two counts. */
+static void check_target(struct builder *b, size_t index)
+{
+    const struct target *targets = upstream_targets(&b->route->upstream);
+    char number[24];
+    (void)snprintf(number, sizeof(number), "%zu", index);
+    for (size_t i = 0; i < index && !str_is_empty(targets[index].host); i++) {
+        if (is_same_target(&targets[i], &targets[index])) {
+            complain(b, "is the same target as one before it; a larger share is its \"weight\"",
+                     "upstream", "targets", number, "url");
+            return;
+        }
+    }
+}
+
+/* What its field's check has refused already stays without a host. */
+static void check_targets(struct builder *b)
+{
+    const struct object_list *list = &b->route->upstream.targets_list;
+    struct target *targets = list->items;
+    for (size_t i = 0; i < list->count; i++) {
+        (void)target_url_parse(b->route->arena, targets[i].url, &targets[i]);
+        check_target(b, i);
+    }
+}
+
 static bool is_same_list(const struct str_list *a, const struct str_list *b)
 {
     bool is_same = a->count == b->count;
@@ -257,12 +288,10 @@ static uint64_t place_of(struct str url)
 static struct err build_target(struct builder *b, struct target *t)
 {
     struct arena *a = b->route->arena;
-    /* The field's check has refused what cannot be parsed: only memory can be short here. */
-    if (target_url_parse(a, t->url, t) != NULL)
+    /* What cannot be parsed was refused: only memory can have been short. */
+    if (str_is_empty(t->host))
         return fail(ERR_MEMORY, 0);
     t->hash = place_of(t->url);
-    if (!str_is_empty(b->route->upstream.sticky.cookie))
-        TRY(sticky_build(b->route, b->origin->sticky_key, t));
     find_live(b->origin->previous, b->route, t);
     if (t->live == NULL)
         return fail(ERR_MEMORY, 0);
@@ -418,6 +447,7 @@ static struct err check_rules(struct builder *b)
     choose_action(b);
     TRY(build_redirect(b));
     check_respond(b);
+    check_targets(b);
     if (tls->verify == TLS_VERIFY_PIN && tls->pins.count == 0)
         complain(b, "needs at least one pin when verify is \"pin\"", "upstream", "tls",
                  "pin_sha256");

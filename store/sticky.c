@@ -8,11 +8,12 @@
 /* 128 bits are beyond guessing; half the digest keeps the cookie short. */
 enum { VALUE_BYTES = 16, VALUE_MAX_CHARS = 32 };
 
-/* The cookie's name is part of it: two routes to one target do not show that they are. */
-static struct err digest(struct arena *a, struct str key, struct str cookie, struct str url,
+/* No part before a '=' can hold one, so different parts are different texts. */
+static struct err digest(const struct route *r, struct str key, struct str url,
                          unsigned char ret[EVP_MAX_MD_SIZE])
 {
-    struct str text = arena_fmt(a, "%.*s=%.*s", STR_ARG(cookie), STR_ARG(url));
+    struct str text = arena_fmt(r->arena, "%.*s=%.*s=%.*s", STR_ARG(r->object.id),
+                                STR_ARG(r->upstream.sticky.cookie), STR_ARG(url));
     unsigned len;
     if (text.p == NULL)
         return fail(ERR_MEMORY, 0);
@@ -58,11 +59,22 @@ static struct str print_cookie(const struct route *route, struct str value)
                      STR_ARG(s->cookie), STR_ARG(value), STR_ARG(path), STR_ARG(age));
 }
 
-struct err sticky_build(const struct route *route, struct str key, struct target *target)
+static struct err build_target(const struct route *route, struct str key, struct target *target)
 {
     unsigned char bytes[EVP_MAX_MD_SIZE];
-    TRY(digest(route->arena, key, route->upstream.sticky.cookie, target->url, bytes));
+    TRY(digest(route, key, target->url, bytes));
     TRY(print_value(route->arena, str_make(bytes, VALUE_BYTES), &target->sticky_value));
     target->sticky_cookie = print_cookie(route, target->sticky_value);
     return target->sticky_cookie.p == NULL ? fail(ERR_MEMORY, 0) : OK;
+}
+
+struct err sticky_build(struct route *route, struct str key)
+{
+    const struct object_list *list = &route->upstream.targets_list;
+    struct target *targets = list->items;
+    if (str_is_empty(route->upstream.sticky.cookie))
+        return OK;
+    for (size_t i = 0; i < list->count; i++)
+        TRY(build_target(route, key, &targets[i]));
+    return OK;
 }

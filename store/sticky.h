@@ -1,8 +1,9 @@
 /* sticky.h - the cookie that keeps a client with its target.
  *
- * Purpose: what the cookie says for each target: a keyed digest of the target's URL, so that
- *          nobody can make one up or read a target out of it (RFC 2104), and the Set-Cookie
- *          field that carries it (RFC 6265 4.1): HttpOnly, SameSite=Lax, Path of the route.
+ * Purpose: what the cookie says for each target: a keyed digest of the route's id and the
+ *          target's URL, so that nobody can make one up, read a target out of it (RFC 2104)
+ *          or see that two routes share one; and the Set-Cookie field that carries it (RFC
+ *          6265 4.1): HttpOnly, SameSite=Lax, Path of the route.
  * Thread:  the store, under its writer lock; fuzzers.
  * Owns:    results live in the route's arena, and so long as the key is the same they stay
  *          the same: through edits, restarts, and for every gateway of one store.
@@ -13,5 +14,6 @@
 
 enum { STICKY_KEY_BYTES = 32 };
 
-/* Fills sticky_value and sticky_cookie of a target whose route has upstream.sticky. */
-struct err sticky_build(const struct route *route, struct str key, struct target *target);
+/* Fills sticky_value and sticky_cookie of all targets of a route that has its id; nothing to do
+ * without upstream.sticky. */
+struct err sticky_build(struct route *route, struct str key);

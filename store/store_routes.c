@@ -4,6 +4,7 @@
 #include "store/model_check.h"
 #include "store/model_parts.h"
 #include "store/route_build.h"
+#include "store/sticky.h"
 #include "store/tx.h"
 
 #include "gateway/base/limits.h"
@@ -103,8 +104,7 @@ struct err store_routes_build(struct tx *tx, struct json_path *path, struct str 
     size_t before = inv->count;
     AUTO(model_drop_route) struct route *r = NULL;
     id = choose_id(id, body, path, inv);
-    struct route_origin origin = {.trust = &tx->store->trust,
-                                  .sticky_key = secret_bytes(&tx->store->sticky_key)};
+    struct route_origin origin = {.trust = &tx->store->trust};
     if (!str_is_empty(id))
         origin.previous = snapshot_route_find(tx->draft, id);
     check_certificates(tx, body, path, inv);
@@ -112,6 +112,7 @@ struct err store_routes_build(struct tx *tx, struct json_path *path, struct str 
     if (inv->count > before)
         return fail(ERR_INVALID, 0);
     TRY(name_route(tx, id, taken, r));
+    TRY(sticky_build(r, secret_bytes(&tx->store->sticky_key)));
     *ret_route = TAKE(r);
     return OK;
 }
@@ -287,8 +288,7 @@ static struct err load_row(struct store *s, struct snapshot *draft, struct db_qu
 {
     AUTO(json_decref) json_t *body = NULL;
     AUTO(model_drop_route) struct route *r = NULL;
-    struct route_origin origin = {.trust = &s->trust,
-                                  .sticky_key = secret_bytes(&s->sticky_key)};
+    struct route_origin origin = {.trust = &s->trust};
     struct json_path path = {.len = 0};
     TRY(json_read(db_text(q, 4), &body));
     TRY(route_build(&origin, body, &path, inv, &r));
@@ -298,6 +298,7 @@ static struct err load_row(struct store *s, struct snapshot *draft, struct db_qu
                                 .updated_at = db_int(q, 3)};
     if (r->object.id.p == NULL)
         return fail(ERR_MEMORY, 0);
+    TRY(sticky_build(r, secret_bytes(&s->sticky_key)));
     return draft_put_route(draft, r);
 }
 

@@ -100,6 +100,18 @@ def test_cookie_keeps_a_client_with_its_target_through_edits_and_restarts(make_g
         assert cookie_of(answer) is None
 
 
+def test_cookies_of_two_routes_do_not_tell_that_they_share_a_target(gateway, make_origin, host):
+    target = make_origin()
+    for name, path in (("r", "/"), ("s", "/app")):
+        gateway.put_route(name, host, [target.url], path=path,
+                          upstream={"sticky": {"cookie": "gw"}})
+    cookies = [cookie_of(gateway.get(host, path)).split(";")[0] for path in ("/", "/app")]
+    assert cookies[0] != cookies[1]
+    # A client sends both below the longer path: each route finds its own.
+    both = f"Cookie: {cookies[1]}; {cookies[0]}"
+    assert [cookie_of(gateway.get(host, path, both)) for path in ("/", "/app")] == [None, None]
+
+
 def test_cookie_is_secure_over_https_and_hidden_from_the_target(gateway, make_origin, host):
     targets = [make_origin(), make_origin()]
     stick(gateway, host, [t.url for t in targets])

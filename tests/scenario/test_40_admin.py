@@ -247,6 +247,10 @@ BAD_ROUTES = [
     # targets
     *[(f"target {url!r}", {"upstream": {"targets": [{"url": url}]}},
        ["/upstream/targets/0/url"]) for url in BAD_URLS],
+    ("target twice, in two spellings",
+     {"upstream": {"targets": [{"url": TARGET}, {"url": "http://app"},
+                               {"url": "http://APP:80"}]}},
+     ["/upstream/targets/2/url"]),
     ("unix path too long", {"upstream": {"targets": [{"url": "unix:/" + "x" * 200}]}},
      ["/upstream/targets/0/url"]),
     # TLS to the target
@@ -270,7 +274,7 @@ BAD_ROUTES = [
     ("everything at once",
      {"colour": 1, "hosts": ["ok.test", "a b"], "path": "x", "https": "no", "max_body": "x",
       "upstream": {"targets": [{"url": TARGET}, {"url": "nonsense"},
-                                {"url": TARGET, "weight": "x"}],
+                                {"url": "http://app", "weight": "x"}],
                    "timeouts": {"connect": "x", "idle": "y"}}},
      ["/colour", "/hosts/1", "/path", "/https", "/max_body", "/upstream/targets/1/url",
       "/upstream/targets/2/weight", "/upstream/timeouts/connect", "/upstream/timeouts/idle"]),

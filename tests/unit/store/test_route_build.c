@@ -183,6 +183,31 @@ static const struct {
      "/upstream/targets/0/weight", "from 1"},
     {"h2c", "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'h2c://a'}]}}",
      "/upstream/targets/0/url", "not available yet"},
+    {"a target twice",
+     "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'http://b'},"
+     " {'url': 'http://a'},"
+     " {'url': 'http://a', 'weight': 2}]}}",
+     "/upstream/targets/2/url", "same target"},
+    {"a target twice, once with its port",
+     "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'http://b'},"
+     " {'url': 'http://a'},"
+     " {'url': 'http://A:80', 'weight': 2}]}}",
+     "/upstream/targets/2/url", "same target"},
+    {"a target twice, once with its TLS port",
+     "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'http://b'},"
+     " {'url': 'https://a:443'},"
+     " {'url': 'https://a', 'weight': 2}]}}",
+     "/upstream/targets/2/url", "same target"},
+    {"an address twice in two spellings",
+     "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'http://b'},"
+     " {'url': 'http://[::1]:80'},"
+     " {'url': 'http://[0:0::1]', 'weight': 2}]}}",
+     "/upstream/targets/2/url", "same target"},
+    {"a socket twice in two spellings",
+     "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'http://b'},"
+     " {'url': 'unix:/run/a'},"
+     " {'url': 'unix:///run/a', 'weight': 2}]}}",
+     "/upstream/targets/2/url", "same target"},
     {"pins missing",
      "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'https://a'}], 'tls': {'verify': "
      "'pin'}}}",
@@ -414,6 +439,19 @@ static void only_what_does_not_drain_is_a_choice(void **state)
     route_unref(one);
 }
 
+/* What differs in scheme, port or case of a socket's path is another target. */
+static void targets_that_resemble_each_other_are_several(void **state)
+{
+    (void)state;
+    struct route *r =
+        must_build("{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'http://a'},"
+                   " {'url': 'https://a'}, {'url': 'http://a:443'}, {'url': 'https://a:80'},"
+                   " {'url': 'unix:/a'}, {'url': 'unix:/A'}, {'url': 'http://b'}]}}",
+                   NULL);
+    assert_int_equal(r->upstream.targets_list.count, 7);
+    route_unref(r);
+}
+
 static void live_cells_follow_their_url(void **state)
 {
     (void)state;
@@ -478,6 +516,7 @@ int main(void)
         cmocka_unit_test(the_names_to_prove_are_known),
         cmocka_unit_test(every_way_to_choose_is_known),
         cmocka_unit_test(only_what_does_not_drain_is_a_choice),
+        cmocka_unit_test(targets_that_resemble_each_other_are_several),
         cmocka_unit_test(live_cells_follow_their_url),
         cmocka_unit_test(a_queue_outlives_its_revision),
         cmocka_unit_test(a_check_knows_what_to_expect),
