@@ -4,12 +4,17 @@
  * known: with 100,000 routes the others would be all there is to read. */
 #include "admin/api.h"
 #include "admin/metrics_text.h"
+#include "admin/process_report.h"
 #include "admin/target_report.h"
 
 #include "gateway/base/limits.h"
 #include "gateway/base/metrics.h"
 
-static struct err put_process(struct buf *out)
+#include <openssl/crypto.h>
+
+/* ---- the process ---- */
+
+static struct err put_counters(struct buf *out)
 {
     for (size_t i = 0; i < METRIC_COUNT; i++) {
         const struct metric_row *row = &metric_rows[i];
@@ -24,6 +29,50 @@ static struct err put_gauge(struct buf *out, const char *name, const char *help,
 {
     TRY(metrics_text_family(out, name, "gauge", help));
     return metrics_text_integer(out, &(struct metrics_series){name, "", NULL}, (int64_t)value);
+}
+
+static struct err put_build(struct buf *out)
+{
+    static const char name[] = "gatehouse_build_info";
+    const struct metrics_label labels[] = {
+        {"version", STR(GW_VERSION)},
+        {"openssl", str_from(OpenSSL_version(OPENSSL_VERSION_STRING))},
+        {NULL, STR_NONE}};
+    TRY(metrics_text_family(out, name, "gauge", "Always 1; what runs is in the labels"));
+    return metrics_text_integer(out, &(struct metrics_series){name, "", labels}, 1);
+}
+
+static struct err put_cpu(struct buf *out, int64_t cpu_us)
+{
+    static const char name[] = "process_cpu_seconds_total";
+    if (cpu_us == PROCESS_UNKNOWN)
+        return OK;
+    TRY(metrics_text_family(out, name, "counter", "CPU time of all threads"));
+    return metrics_text_seconds(out, &(struct metrics_series){name, "", NULL},
+                                (uint64_t)cpu_us);
+}
+
+/* Under the names that all programs have in common, so that dashboards know them. */
+static struct err put_process(struct buf *out, int64_t started_at)
+{
+    struct process_report r = process_report_read();
+    const struct {
+        const char *name;
+        const char *help;
+        int64_t value;
+    } gauges[] = {
+        {"process_start_time_seconds", "When the process started, in seconds since 1970",
+         started_at},
+        {"process_resident_memory_bytes", "Memory in use", r.resident_bytes},
+        {"process_open_fds", "Open descriptors", r.open_fds},
+        {"process_max_fds", "How many descriptors may be open", r.max_fds},
+    };
+    TRY(put_cpu(out, r.cpu_us));
+    for (size_t i = 0; i < ARRAY_LEN(gauges); i++) {
+        if (gauges[i].value != PROCESS_UNKNOWN)
+            TRY(put_gauge(out, gauges[i].name, gauges[i].help, (uint64_t)gauges[i].value));
+    }
+    return OK;
 }
 
 /* ---- what there is to show ---- */
@@ -329,11 +378,11 @@ struct err api_metrics_show(struct api_call *call)
     TRY(snapshot_routes(s, a, &routes, &route_count));
     TRY(snapshot_certs(s, a, &certs, &cert_count));
     TRY(look(a, routes, route_count, &seen));
-    TRY(put_process(out));
+    TRY(put_build(out));
+    TRY(put_process(out, call->api->started_at));
+    TRY(put_counters(out));
     TRY(put_gauge(out, "gatehouse_routes", "Routes, disabled ones included", route_count));
     TRY(put_gauge(out, "gatehouse_certificates", "Certificates in any state", cert_count));
-    TRY(put_gauge(out, "gatehouse_start_time_seconds", "When the process started",
-                  (uint64_t)call->api->started_at));
     TRY(put_gauge(out, "gatehouse_metrics_omitted",
                   "Routes and targets with traffic that are left out here: too many",
                   seen.omitted_count));

@@ -1,23 +1,10 @@
 /* cli_config.c - gatehouse export | import: the whole configuration as one JSON document */
 #include "admin/cli_command.h"
+#include "admin/cli_file.h"
 
 #include "gateway/base/json.h"
 
 #include <errno.h>
-
-static enum cli_exit write_file(struct cli *cli, struct str path, const json_t *doc)
-{
-    struct str name = arena_dup(cli->arena, path);
-    FILE *file = name.p == NULL ? NULL : fopen(name.p, "we");
-    if (file == NULL)
-        return cli_complain(cli, CLI_FAILED, "cannot write %.*s: %s", STR_ARG(path),
-                            strerrordesc_np(errno));
-    bool is_ok = json_dumpf(doc, file, JSON_INDENT(2)) == 0 && fputc('\n', file) == '\n';
-    if (fclose(file) != 0 || !is_ok)
-        return cli_complain(cli, CLI_FAILED, "cannot write %.*s: %s", STR_ARG(path),
-                            strerrordesc_np(errno));
-    return CLI_OK;
-}
 
 static enum cli_exit export_config(struct cli *cli)
 {
@@ -27,7 +14,11 @@ static enum cli_exit export_config(struct cli *cli)
         return status;
     if (cli->args.argument_count == 0 || str_eq(cli->args.arguments[0], STR("-")))
         return cli_print_json(cli, doc);
-    return write_file(cli, cli->args.arguments[0], doc);
+    struct str path = cli->args.arguments[0];
+    if (!cli_file_replace(cli->arena, path, doc))
+        return cli_complain(cli, CLI_FAILED, "cannot write %.*s: %s", STR_ARG(path),
+                            strerrordesc_np(errno));
+    return CLI_OK;
 }
 
 static const struct cli_flag import_flags[] = {
@@ -94,8 +85,9 @@ const struct cli_command cli_config_commands[] = {
     {.name = "export", .arguments = "[FILE]", .most = 1,
      .summary = "Write the whole configuration as one JSON document.",
      .more =
-        "Without FILE to standard output. Certificates are listed without their keys;\n"
-        "tokens and the EAB key are not exported.\n"
+        "Without FILE to standard output. A FILE is replaced when the document is on\n"
+        "disk as a whole, and left as it was if that fails. Certificates are listed\n"
+        "without their keys; tokens and the EAB key are not exported.\n"
         "\n"
         "Example:\n"
         "  gatehouse export backup.json\n",

@@ -249,7 +249,10 @@ def test_metrics_are_prometheus_text(gateway, origin, host):
         elif not line.startswith("#"):
             assert METRIC.match(line), line
             assert any(line.startswith(name) for name in typed), line
-    assert answer.text.endswith("\n") and typed
+    assert answer.text.endswith("\n")
+    assert typed > {"gatehouse_build_info", "process_start_time_seconds", "process_open_fds",
+                    "process_max_fds", "process_resident_memory_bytes",
+                    "process_cpu_seconds_total"}
 
 
 def test_health_and_readiness(gateway):

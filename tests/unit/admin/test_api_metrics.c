@@ -183,6 +183,25 @@ static void serve(const char *id, enum route_class class, enum ended_by by, uint
             .class = class, .ended_by = by, .in_bytes = 3, .out_bytes = 10, .total_us = us});
 }
 
+static void the_process_tells_what_it_is_and_takes(void **state)
+{
+    (void)state;
+    struct api_answer a;
+    fixture.api.started_at = 1795456320;
+    struct str text = ask(&a);
+    static const char *const want[] = {
+        "\ngatehouse_build_info{version=\"" GW_VERSION "\",openssl=\"3.",
+        "# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total ",
+        "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds 1795456320\n",
+        "# TYPE process_resident_memory_bytes gauge\nprocess_resident_memory_bytes ",
+        "# TYPE process_open_fds gauge\nprocess_open_fds ",
+        "# TYPE process_max_fds gauge\nprocess_max_fds ",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(want); i++)
+        assert_row(want[i], has(text, want[i]));
+    api_answer_fini(&a);
+}
+
 static void routes_without_requests_are_left_out(void **state)
 {
     (void)state;
@@ -316,6 +335,8 @@ static void many_routes_are_cut_with_a_note(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(the_process_tells_what_it_is_and_takes, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(routes_without_requests_are_left_out, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_route_tells_classes_times_and_bytes, set_up,
