@@ -145,7 +145,7 @@ class Origin:
             self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self.listener.bind((host, port))
             self.port = self.listener.getsockname()[1]
-        self.listener.listen(512)
+        self.listener.listen(4096)
         scheme = "https" if tls else "http"
         address = f"[{host}]" if ":" in host else host
         self.url = f"unix:{path}" if path else f"{scheme}://{address}:{self.port}"
