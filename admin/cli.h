@@ -11,6 +11,12 @@
 
 #include <stdio.h>
 
+/* 0: unknown, or no terminal. */
+struct cli_screen {
+    unsigned columns;
+    unsigned lines;
+};
+
 /* What only main.c may ask the system for. */
 struct cli_env {
     const char *(*variable)(void *arg, const char *name); /* getenv; NULL: not set */
@@ -20,8 +26,8 @@ struct cli_env {
     FILE *err;
     bool is_root;
     bool is_terminal;                      /* out is one */
-    unsigned width;                        /* its columns; 0: unknown */
-    unsigned height;                       /* its lines; 0: unknown */
+    struct cli_screen screen;              /* its size at the start ... */
+    struct cli_screen (*look)(void *arg);  /* ... and now */
     bool (*pause)(void *arg, unsigned ms); /* false: it is enough */
     cli_transport_fn *transport;           /* NULL: libcurl */
     void *transport_arg;

@@ -160,7 +160,7 @@ enum cli_exit cli_print_json(struct cli *cli, const json_t *doc)
 
 void cli_print_table(struct cli *cli, const struct cli_table *t)
 {
-    cli_table_print(t, cli->env->out, cli->env->width, cli_is_coloured(cli));
+    cli_table_print(t, cli->env->out, cli->env->screen.columns, cli_is_coloured(cli));
 }
 
 void cli_print_pair(struct cli *cli, const char *label, struct str value,

@@ -245,8 +245,8 @@ static void print_error(struct cli *cli, const json_t *error, struct str text, s
     struct str line =
         times == 1 ? text : arena_fmt(cli->arena, "(%zu times) %.*s", times, STR_ARG(text));
     cli_say(cli, "%.*s  ", STR_ARG(at));
-    (void)cli_table_put(cli->env->out, line,
-                        cli->env->width > at.len + 12 ? cli->env->width - at.len - 2 : 0);
+    size_t columns = cli->env->screen.columns;
+    (void)cli_table_put(cli->env->out, line, columns > at.len + 12 ? columns - at.len - 2 : 0);
     cli_say(cli, "\n");
 }
 
@@ -296,15 +296,17 @@ static enum cli_exit print_status(struct cli *cli)
     return CLI_OK;
 }
 
-/* As many lines as the terminal has, so that it does not scroll. */
-static void put_screen(struct cli *cli, struct str text)
+/* As much as the terminal holds, so that it neither wraps nor scrolls. */
+static void put_screen(FILE *out, struct cli_screen screen, struct str text)
 {
-    unsigned left = cli->env->height > 1 ? cli->env->height - 1 : UINT_MAX;
+    unsigned left = screen.lines > 1 ? screen.lines - 1 : UINT_MAX;
     struct str line;
-    (void)fputs("\033[H\033[2J", cli->env->out);
-    for (; left > 0 && str_split(text, '\n', &line, &text); left--)
-        (void)fprintf(cli->env->out, "%.*s\n", STR_ARG(line));
-    (void)fflush(cli->env->out);
+    (void)fputs("\033[H\033[2J", out);
+    for (; left > 0 && str_split(text, '\n', &line, &text); left--) {
+        cli_table_put_line(out, line, screen.columns);
+        (void)fputc('\n', out);
+    }
+    (void)fflush(out);
 }
 
 /* Collected first and shown at once: a screen half painted flickers.  An arena of its own, for
@@ -319,14 +321,13 @@ static enum cli_exit paint(const struct cli *cli)
     env.out = open_memstream(&text, &len);
     if (env.out == NULL || a == NULL)
         return cli_complain(&round, CLI_FAILED, "out of memory");
+    env.screen = env.look(env.arg);
     round.env = &env;
     round.arena = a;
     enum cli_exit status = print_status(&round);
     (void)fclose(env.out);
-    if (status == CLI_OK) {
-        round.env = cli->env;
-        put_screen(&round, str_make(text, len));
-    }
+    if (status == CLI_OK)
+        put_screen(cli->env->out, env.screen, str_make(text, len));
     mem_free(text);
     return status;
 }

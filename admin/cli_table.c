@@ -119,6 +119,50 @@ size_t cli_table_put(FILE *out, struct str text, size_t width)
     return used;
 }
 
+/* Of the colour at the head of s; 0: there is none. */
+static size_t colour_len(struct str s)
+{
+    size_t end = str_starts(s, STR("\033[")) ? str_index(s, 'm') : s.len;
+    return end < s.len ? end + 1 : 0;
+}
+
+/* What is at the head of line, a colour or a character: its bytes and columns. */
+static size_t next_piece(struct str line, size_t *ret_columns)
+{
+    size_t len = colour_len(line);
+    *ret_columns = 0;
+    if (len == 0)
+        *ret_columns = width_of(next_char(line, &len));
+    return len;
+}
+
+static size_t line_width(struct str line)
+{
+    size_t width = 0, columns;
+    for (; line.len > 0; width += columns)
+        line = str_skip(line, next_piece(line, &columns));
+    return width;
+}
+
+void cli_table_put_line(FILE *out, struct str line, size_t width)
+{
+    bool is_cut = width > 0 && line_width(line) > width, is_coloured = false;
+    size_t left = is_cut ? width - 1 : SIZE_MAX, columns;
+    for (size_t len; line.len > 0; line = str_skip(line, len)) {
+        len = next_piece(line, &columns);
+        if (columns > left)
+            break;
+        (void)fwrite(line.p, 1, len, out);
+        left -= columns;
+        if (colour_len(line) > 0)
+            is_coloured = !str_starts(line, STR(CLI_COLOUR_END));
+    }
+    if (is_cut)
+        (void)fwrite(ellipsis.p, 1, ellipsis.len, out);
+    if (is_coloured)
+        (void)fputs(CLI_COLOUR_END, out);
+}
+
 const char *cli_table_colour(enum cli_colour colour)
 {
     switch (colour) {

@@ -48,6 +48,9 @@ size_t cli_table_width(struct str text);
  * (0: not at all) with an ellipsis.  Written to out; returns the columns used. */
 size_t cli_table_put(FILE *out, struct str text, size_t width);
 
+/* A line that such functions have made, cut likewise; its colours take no room. */
+void cli_table_put_line(FILE *out, struct str line, size_t width);
+
 /* The escape sequence that begins a colour; "" for CLI_PLAIN. */
 const char *cli_table_colour(enum cli_colour colour);
 #define CLI_COLOUR_END "\033[0m"

@@ -8,6 +8,18 @@
 /* Nothing is published through these cells but themselves. */
 #define load(cell) atomic_load_explicit(cell, memory_order_relaxed)
 
+/* Answers that begin are no proof while others break off; after a while they are, or one that
+ * streams without an end would be in doubt for ever. */
+static bool is_in_trouble(const struct upstream *u, const struct target *t,
+                          const struct target_report *r)
+{
+    uint32_t trouble = load(&t->live->trouble);
+    int64_t since_s = clock_now_at() - r->error_at;
+    if (trouble == TROUBLE_DOUBT)
+        return since_s < (int64_t)(u->health.interval_ms / 1000);
+    return trouble != TROUBLE_NONE;
+}
+
 /* What gateway/upstream/health.h makes of the same cells decides; a choice of targets is what
  * makes one dispensable. */
 static enum target_state judge(const struct upstream *u, const struct target *t,
@@ -20,8 +32,7 @@ static enum target_state judge(const struct upstream *u, const struct target *t,
         return TARGET_DOWN;
     if (until != 0)
         return now_ms < until || is_checked ? TARGET_EJECTED : TARGET_TRIAL;
-    /* Within one second nobody knows which came last; an answer counts for more. */
-    if (r->error != NULL && r->error_at > r->ok_at)
+    if (is_in_trouble(u, t, r))
         return u->has_choice || is_checked ? TARGET_FAILING : TARGET_DOWN;
     return r->ok_at > 0 || (is_checked && load(&h->probes) > 0) ? TARGET_UP : TARGET_UNKNOWN;
 }

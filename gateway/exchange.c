@@ -466,8 +466,8 @@ void exchange_on_client_gone(struct exchange *x, struct err e)
     x->conn = NULL;
     if (x->step != STEP_END)
         exchange_note_end(x, e);
-    if (x->outbound == FLOW_BODY)
-        health_note_end(x->target);
+    if (x->step != STEP_END && x->outbound == FLOW_BODY)
+        exchange_note_good(x);
     if (x->target_conn != NULL && x->outbound != FLOW_DONE) {
         target_conn_abandon(x->target_conn);
         x->target_conn = NULL;

@@ -132,6 +132,9 @@ void exchange_give_up(struct exchange *x, struct err e);
 
 extern const struct target_user exchange_target_user;
 
+/* The answer was good to its end, or as long as the client wanted it. */
+void exchange_note_good(const struct exchange *x);
+
 /* Its method may be sent twice (RFC 9110 9.2.2). */
 bool exchange_is_idempotent(const struct exchange *x);
 

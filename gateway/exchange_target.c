@@ -58,6 +58,14 @@ static bool may_go_on(const struct exchange *x, const struct failure *f)
     return (f->is_stale && !x->is_repeated) || x->retries < x->route->upstream.retries;
 }
 
+static void note_error(const struct exchange *x, struct err e)
+{
+    if (x->outbound == FLOW_BODY)
+        target_note_cut(x->target, e);
+    else
+        target_note_failure(x->target, e);
+}
+
 /* A further try is another target's, but for a stale connection: then it is a fresh one's. */
 static void note_failure(struct exchange *x, const struct failure *f, bool goes_on)
 {
@@ -66,7 +74,7 @@ static void note_failure(struct exchange *x, const struct failure *f, bool goes_
         return;
     }
     x->error = f->error;
-    target_note_failure(x->target, f->error);
+    note_error(x, f->error);
     if (f->is_stale)
         return;
     x->tried |= 1ull << (x->target - upstream_targets(&x->route->upstream));
@@ -101,6 +109,12 @@ static void on_target_sent(void *arg)
     exchange_check_done(x);
 }
 
+void exchange_note_good(const struct exchange *x)
+{
+    health_note_end(x->target);
+    target_note_end(x->target);
+}
+
 static struct err on_target_head(void *arg, struct http_head *head)
 {
     struct exchange *x = arg;
@@ -132,7 +146,7 @@ static struct err on_target_head(void *arg, struct http_head *head)
     if (head->status == 101) {
         x->is_tunnel = true;
         x->inbound = FLOW_BODY;
-        health_note_end(x->target);
+        exchange_note_good(x);
         link_read_soon(client->link); /* the client may have spoken behind its request */
     }
     return OK;
@@ -158,7 +172,7 @@ static struct err on_target_end(void *arg, const struct http_fields *trailers)
         leg_refuse_reuse(client);
     TRY(x->is_tunnel ? leg_end_tunnel(client) : leg_send_end(client, trailers));
     x->outbound = FLOW_DONE;
-    health_note_end(x->target);
+    exchange_note_good(x);
     exchange_check_done(x);
     return OK;
 }
@@ -221,7 +235,7 @@ void exchange_on_timer(struct timer *t)
     }
     struct err e = silence(x);
     if (err_is(e, ERR_TARGET_TIMEOUT)) {
-        target_note_failure(x->target, e);
+        note_error(x, e);
         /* Nobody need speak in a tunnel. */
         if (!x->is_tunnel)
             health_note_failure(x->route, x->target, e, loop_now_ms(x->worker->loop));

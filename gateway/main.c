@@ -479,12 +479,16 @@ static bool pause_for(void *arg, unsigned ms)
     return usleep(ms * 1000) == 0;
 }
 
-static int run_command(int argc, char **argv)
+static struct cli_screen look_at_screen(void *arg)
 {
     struct winsize size = {.ws_col = 0};
-    bool is_terminal = isatty(STDOUT_FILENO) == 1;
-    if (is_terminal)
-        (void)ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
+    (void)arg;
+    (void)ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
+    return (struct cli_screen){.columns = size.ws_col, .lines = size.ws_row};
+}
+
+static int run_command(int argc, char **argv)
+{
     (void)signal(SIGPIPE, SIG_IGN);
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return 1;
@@ -493,9 +497,9 @@ static int run_command(int argc, char **argv)
                           .out = stdout,
                           .err = stderr,
                           .is_root = geteuid() == 0,
-                          .is_terminal = is_terminal,
-                          .width = size.ws_col,
-                          .height = size.ws_row,
+                          .is_terminal = isatty(STDOUT_FILENO) == 1,
+                          .screen = look_at_screen(NULL),
+                          .look = look_at_screen,
                           .pause = pause_for};
     int status = cli_main(&env, argc, argv);
     curl_global_cleanup();

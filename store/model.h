@@ -74,12 +74,22 @@ struct target_health {
     _Atomic uint64_t back_at; /* when it came back; 0: it was never away */
 };
 
+/* What the last requests and probes say of a target, for people: kept by
+ * gateway/upstream/target_note.c alone. */
+enum target_trouble {
+    TROUBLE_NONE,
+    TROUBLE_SILENT, /* the last attempt came to no answer */
+    TROUBLE_CUT,    /* the last answer broke off */
+    TROUBLE_DOUBT,  /* one broke off; others have begun since, but none has come to its end */
+};
+
 /* What workers learn about a target while running, shared by all workers and by successive
  * revisions of the same route: written with relaxed atomics, read by status and metrics. */
 struct target_live {
     atomic_uint refs;
     _Atomic(const struct err_kind *) error; /* of the last failure; NULL: none yet */
     _Atomic int32_t error_detail;
+    _Atomic uint32_t trouble; /* enum target_trouble */
     _Atomic int64_t error_at;
     _Atomic int64_t ok_at; /* last answer, or good health check */
     _Atomic uint64_t requests;

@@ -108,6 +108,24 @@ def test_reset_in_the_body_is_seen_as_a_cut(gateway, origin, host, begun, over_t
     assert gateway.get(host).status == 200
 
 
+def test_target_whose_answers_are_all_cut_is_not_called_up(gateway, origin, host):
+    def handler(connection, _):
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhal")
+
+    def state():
+        return gateway.must("GET", "/v1/status")["routes"][0]["targets"][0]["state"]
+
+    origin.on("/cut", handler)
+    gateway.put_route("r", host, origin.url)
+    assert gateway.get(host).complete and state() == "up"
+    for _ in range(3):
+        assert not gateway.get(host, "/cut").complete
+        assert state() == "down"
+    assert 'gatehouse_target_up{route="r",target="%s"} 0\n' % origin.url in \
+        gateway.api("GET", "/metrics").text
+    assert gateway.get(host).complete and state() == "up"
+
+
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 def test_answer_that_comes_byte_by_byte_is_whole(gateway, origin, host, framing):
     body = b"trickle" * 30

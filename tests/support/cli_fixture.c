@@ -1,6 +1,5 @@
 #include "tests/support/cli_fixture.h"
 
-#include "admin/cli.h"
 #include "tests/support/unit.h"
 
 #include <stdio.h>
@@ -10,7 +9,7 @@ enum { WORDS_MAX = 64 };
 
 void cli_fixture_open(struct cli_fixture *f)
 {
-    *f = (struct cli_fixture){.width = 0};
+    *f = (struct cli_fixture){.input = NULL};
     api_fixture_open(&f->api);
 }
 
@@ -41,7 +40,15 @@ static bool pause_for(void *arg, unsigned ms)
 {
     struct cli_fixture *f = arg;
     (void)ms;
+    if (f->next_screen.columns > 0)
+        f->screen = f->next_screen;
     return f->pauses > 0 && f->pauses-- > 0;
+}
+
+static struct cli_screen look(void *arg)
+{
+    const struct cli_fixture *f = arg;
+    return f->screen;
 }
 
 static int run_words(struct cli_fixture *f, int argc, char **argv)
@@ -56,8 +63,8 @@ static int run_words(struct cli_fixture *f, int argc, char **argv)
                           .out = open_memstream(&f->out, &out_len),
                           .err = open_memstream(&f->err, &err_len),
                           .is_terminal = f->is_terminal,
-                          .width = f->width,
-                          .height = f->height,
+                          .screen = f->screen,
+                          .look = look,
                           .pause = pause_for,
                           .transport = api_fixture_transport,
                           .transport_arg = &f->api};

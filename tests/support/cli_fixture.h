@@ -5,6 +5,7 @@
  * Owns:    the texts of the last run, until the next one or cli_fixture_close. */
 #pragma once
 
+#include "admin/cli.h"
 #include "tests/support/api_fixture.h"
 
 struct cli_fixture {
@@ -12,9 +13,9 @@ struct cli_fixture {
     const char *const *variables; /* name, value, ..., NULL; may be NULL */
     const char *input;            /* standard input; may be NULL */
     bool is_terminal;
-    unsigned width;
-    unsigned height;
-    unsigned pauses; /* granted before it is enough */
+    struct cli_screen screen;
+    struct cli_screen next_screen; /* after the first pause; 0: the same */
+    unsigned pauses;               /* granted before it is enough */
     char *out;
     char *err;
 };

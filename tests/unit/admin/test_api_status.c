@@ -59,6 +59,7 @@ static void test_a_target_that_fails(void **state)
     atomic_store(&live->error_detail, ECONNREFUSED);
     atomic_store(&live->error_at, 1800000000);
     atomic_store(&live->error, ERR_TARGET_CONNECT);
+    atomic_store(&live->trouble, TROUBLE_SILENT);
     route = route_status(&a);
     assert_string_equal(text(route, "state"), "degraded");
     const json_t *target = json_array_get(json_object_get(route, "targets"), 0);
@@ -72,6 +73,7 @@ static void test_a_target_that_fails(void **state)
     api_answer_fini(&a);
 
     atomic_store(&live->ok_at, 1800000001);
+    atomic_store(&live->trouble, TROUBLE_NONE);
     route = route_status(&a);
     assert_string_equal(text(route, "state"), "ok");
     api_answer_fini(&a);

@@ -1,3 +1,4 @@
+#include "admin/cli_table.h"
 #include "tests/support/cli_fixture.h"
 #include "tests/support/unit.h"
 
@@ -102,10 +103,42 @@ static void test_watching_repaints_a_terminal(void **state)
     for (const char *at = fixture.out; (at = strstr(at, "\033[H\033[2J")) != NULL; at++)
         screens++;
     assert_int_equal(screens, 3);
-    fixture.height = 3;
+    fixture.screen.lines = 3;
     cli_fixture_ok(&fixture, "status --watch");
     assert_true(cli_fixture_said(&fixture, "0 routes"));
     assert_false(cli_fixture_said(&fixture, "127.0.0.1:8080"));
+}
+
+/* Of the lines of a screen, colours left out. */
+static size_t longest(struct str screen)
+{
+    size_t longest = 0;
+    struct str line;
+    while (str_split(screen, '\n', &line, &screen)) {
+        size_t len = cli_table_width(line);
+        longest = len > longest ? len : longest;
+    }
+    return longest;
+}
+
+/* No line wraps, however long, and a terminal made smaller is seen at once. */
+static void test_watching_fits_the_terminal(void **state)
+{
+    (void)state;
+    static const char *const plain[] = {"NO_COLOR", "1", NULL};
+    cli_fixture_ok(&fixture, "route add a.example 8080 --id r");
+    fixture.variables = plain;
+    fixture.is_terminal = true;
+    fixture.screen = (struct cli_screen){.columns = 64, .lines = 50};
+    fixture.next_screen = (struct cli_screen){.columns = 30, .lines = 50};
+    fixture.pauses = 1;
+    cli_fixture_ok(&fixture, "status --watch");
+    const char *second = strstr(fixture.out + 1, "\033[H\033[2J");
+    assert_non_null(second);
+    static const char clear[] = "\033[H\033[2J";
+    struct str first = str_make(fixture.out, (size_t)(second - fixture.out));
+    assert_int_equal(longest(str_skip(first, sizeof(clear) - 1)), 64);
+    assert_int_equal(longest(str_skip(str_from(second), sizeof(clear) - 1)), 30);
 }
 
 static void test_colours_only_on_a_terminal_that_wants_them(void **state)
@@ -132,6 +165,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_many_routes_stay_one_screen, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_times_and_counts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_watching_repaints_a_terminal, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_watching_fits_the_terminal, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_colours_only_on_a_terminal_that_wants_them, set_up,
                                         tear_down),
     };

@@ -143,6 +143,38 @@ static void test_colours_only_when_wanted(void **state)
     free(coloured);
 }
 
+#define RED "\033[31m"
+
+static const struct {
+    const char *name, *line;
+    size_t width;
+    const char *want;
+} lines[] = {
+    {"fits", "a " RED "bc" CLI_COLOUR_END, 4, "a " RED "bc" CLI_COLOUR_END},
+    {"cut in a colour", RED "abc" CLI_COLOUR_END, 2, RED "a\xe2\x80\xa6" CLI_COLOUR_END},
+    {"cut behind a colour", RED "a" CLI_COLOUR_END "bcd", 3,
+     RED "a" CLI_COLOUR_END "b\xe2\x80\xa6"},
+    {"no limit", RED "abc" CLI_COLOUR_END, 0, RED "abc" CLI_COLOUR_END},
+    {"wide characters", "\xe4\xbe\x8b\xe4\xbe\x8b", 3, "\xe4\xbe\x8b\xe2\x80\xa6"},
+    {"one column", "ab", 1, "\xe2\x80\xa6"},
+    {"nothing", "", 5, ""},
+};
+
+static void test_lines(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+        char *text = NULL;
+        size_t len = 0;
+        FILE *out = open_memstream(&text, &len);
+        cli_table_put_line(out, str_from(lines[i].line), lines[i].width);
+        (void)fclose(out);
+        if (strcmp(text, lines[i].want) != 0)
+            fail_msg("%s: %s", lines[i].name, text);
+        free(text);
+    }
+}
+
 static void test_without_memory_there_is_no_table(void **state)
 {
     (void)state;
@@ -158,6 +190,7 @@ int main(void)
         cmocka_unit_test(test_put),
         cmocka_unit_test(test_printing),
         cmocka_unit_test(test_colours_only_when_wanted),
+        cmocka_unit_test(test_lines),
         cmocka_unit_test(test_without_memory_there_is_no_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,7 @@ static const struct {
     const char *name;
     const struct err_kind *error;
     int64_t error_at, ok_at;
+    enum target_trouble trouble;
     bool has_choice, is_checked;
     uint64_t ejected_until;
     int32_t probes;
@@ -19,30 +20,46 @@ static const struct {
     const char *state;
     bool serves;
 } cases[] = {
-    {"nothing happened", NULL, 0, 0, false, false, 0, 0, false, "unknown", true},
-    {"only answers", NULL, 0, 100, false, false, 0, 0, false, "up", true},
-    {"only a failure", ERR_TARGET_CONNECT, 100, 0, false, false, 0, 0, false, "down", false},
-    {"failed since", ERR_TARGET_CONNECT, 101, 100, false, false, 0, 0, false, "down", false},
-    {"recovered", ERR_TARGET_CONNECT, 100, 101, false, false, 0, 0, false, "up", true},
-    {"within one second", ERR_TARGET_CONNECT, 100, 100, false, false, 0, 0, false, "up", true},
-    {"one of several", ERR_TARGET_CONNECT, 101, 100, true, false, 0, 0, false, "failing", true},
-    {"ejected", ERR_TARGET_CONNECT, 101, 100, true, false, NOW_MS + 1, 0, false, "ejected",
-     false},
-    {"ejected long enough", ERR_TARGET_CONNECT, 101, 100, true, false, NOW_MS, 0, false,
-     "trial", true},
-    {"ejected long enough, with probes", ERR_TARGET_CONNECT, 101, 100, true, true, NOW_MS, 0,
-     false, "ejected", false},
-    {"ejected when it was not alone", ERR_TARGET_CONNECT, 100, 101, false, false, NOW_MS + 1, 0,
-     false, "up", true},
-    {"good probes alone", NULL, 0, 0, false, true, 0, 3, false, "up", true},
-    {"a bad probe, not yet enough of them", NULL, 0, 0, false, true, 0, -1, false, "unknown",
+    {"nothing happened", NULL, 0, 0, TROUBLE_NONE, false, false, 0, 0, false, "unknown", true},
+    {"only answers", NULL, 0, 100, TROUBLE_NONE, false, false, 0, 0, false, "up", true},
+    {"only a failure", ERR_TARGET_CONNECT, 100, 0, TROUBLE_SILENT, false, false, 0, 0, false,
+     "down", false},
+    {"failed since", ERR_TARGET_CONNECT, 101, 100, TROUBLE_SILENT, false, false, 0, 0, false,
+     "down", false},
+    {"recovered", ERR_TARGET_CONNECT, 100, 101, TROUBLE_NONE, false, false, 0, 0, false, "up",
      true},
-    {"down by probes", ERR_TARGET_CONNECT, 100, 101, true, true, 0, -3, true, "down", false},
-    {"probes that are over", NULL, 0, 100, true, false, 0, -3, true, "up", true},
-    {"failed once with good probes", ERR_TARGET_RESET, 101, 100, false, true, 0, 3, false,
+    {"recovered within one second", ERR_TARGET_CONNECT, 100, 100, TROUBLE_NONE, false, false, 0,
+     0, false, "up", true},
+    {"failed within one second", ERR_TARGET_CONNECT, 100, 100, TROUBLE_SILENT, false, false, 0,
+     0, false, "down", false},
+    {"its last answer was cut", ERR_TARGET_RESET, 100, 100, TROUBLE_CUT, false, false, 0, 0,
+     false, "down", false},
+    {"one of several whose last answer was cut", ERR_TARGET_RESET, 100, 100, TROUBLE_CUT, true,
+     false, 0, 0, false, "failing", true},
+    {"answers begin, and none came to its end since", ERR_TARGET_RESET, NOW_AT - 9, NOW_AT,
+     TROUBLE_DOUBT, false, false, 0, 0, false, "down", false},
+    {"answers begin, and none was cut for long", ERR_TARGET_RESET, NOW_AT - 10, NOW_AT,
+     TROUBLE_DOUBT, false, false, 0, 0, false, "up", true},
+    {"one of several", ERR_TARGET_CONNECT, 101, 100, TROUBLE_SILENT, true, false, 0, 0, false,
      "failing", true},
-    {"a bad probe is not yet a verdict", ERR_TARGET_PROBE, 101, 100, false, true, 0, -1, false,
-     "failing", true},
+    {"ejected", ERR_TARGET_CONNECT, 101, 100, TROUBLE_SILENT, true, false, NOW_MS + 1, 0, false,
+     "ejected", false},
+    {"ejected long enough", ERR_TARGET_CONNECT, 101, 100, TROUBLE_SILENT, true, false, NOW_MS,
+     0, false, "trial", true},
+    {"ejected long enough, with probes", ERR_TARGET_CONNECT, 101, 100, TROUBLE_SILENT, true,
+     true, NOW_MS, 0, false, "ejected", false},
+    {"ejected when it was not alone", ERR_TARGET_CONNECT, 100, 101, TROUBLE_NONE, false, false,
+     NOW_MS + 1, 0, false, "up", true},
+    {"good probes alone", NULL, 0, 0, TROUBLE_NONE, false, true, 0, 3, false, "up", true},
+    {"a bad probe, not yet enough of them", NULL, 0, 0, TROUBLE_NONE, false, true, 0, -1, false,
+     "unknown", true},
+    {"down by probes", ERR_TARGET_CONNECT, 100, 101, TROUBLE_NONE, true, true, 0, -3, true,
+     "down", false},
+    {"probes that are over", NULL, 0, 100, TROUBLE_NONE, true, false, 0, -3, true, "up", true},
+    {"failed once with good probes", ERR_TARGET_RESET, 101, 100, TROUBLE_SILENT, false, true, 0,
+     3, false, "failing", true},
+    {"a bad probe is not yet a verdict", ERR_TARGET_PROBE, 101, 100, TROUBLE_SILENT, false,
+     true, 0, -1, false, "failing", true},
 };
 
 static int set_up(void **state)
@@ -68,13 +85,15 @@ static void test_states(void **state)
             .error = cases[i].error,
             .error_at = cases[i].error_at,
             .ok_at = cases[i].ok_at,
+            .trouble = cases[i].trouble,
             .health = {.ejected_until = cases[i].ejected_until,
                        .probes = cases[i].probes,
                        .is_probe_down = cases[i].is_probe_down},
         };
         const struct target t = {.live = &live};
-        const struct upstream u = {.has_choice = cases[i].has_choice,
-                                   .health.is_tcp = cases[i].is_checked};
+        const struct upstream u = {
+            .has_choice = cases[i].has_choice,
+            .health = {.is_tcp = cases[i].is_checked, .interval_ms = 10000}};
         struct target_report r = target_report_read(&u, &t);
         assert_row_str(cases[i].name, str_from(target_report_state_name(r.state)),
                        cases[i].state);

@@ -66,6 +66,62 @@ static void probes_are_no_requests(void **state)
     assert_counts(0, 0, 1);
 }
 
+/* One letter for what happens, in order. */
+static void happens(char what)
+{
+    switch (what) {
+    case 'f':
+        target_note_failure(&target, fail(ERR_TARGET_CONNECT, ECONNREFUSED));
+        break;
+    case 'c':
+        target_note_cut(&target, fail(ERR_TARGET_RESET, 0));
+        break;
+    case 'a':
+        target_note_answer(&target, NOW_AT);
+        break;
+    case 'e':
+        target_note_end(&target);
+        break;
+    case 'p':
+        target_note_probe(&target, OK, NOW_AT);
+        break;
+    case 'b':
+        target_note_probe(&target, fail(ERR_TARGET_PROBE, 500), NOW_AT);
+        break;
+    default:
+        fail_msg("%c", what);
+    }
+}
+
+static const struct {
+    const char *name, *what;
+    enum target_trouble want;
+} rows[] = {
+    {"answers", "aeae", TROUBLE_NONE},
+    {"no connection", "aef", TROUBLE_SILENT},
+    {"and then one", "fa", TROUBLE_NONE},
+    {"an older answer ends while there is no connection", "afe", TROUBLE_SILENT},
+    {"a cut answer", "ac", TROUBLE_CUT},
+    {"all answers are cut", "acaca", TROUBLE_DOUBT},
+    {"a whole one", "acae", TROUBLE_NONE},
+    {"one that was older ends", "aace", TROUBLE_NONE},
+    {"a bad probe", "aeb", TROUBLE_SILENT},
+    {"a good probe", "bp", TROUBLE_NONE},
+    {"a good probe tells nothing of long answers", "acp", TROUBLE_DOUBT},
+    {"cut, then gone, then back", "acfa", TROUBLE_NONE},
+};
+
+static void what_came_last_is_known(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        live = (struct target_live){0};
+        for (const char *at = rows[i].what; *at != '\0'; at++)
+            happens(*at);
+        assert_row(rows[i].name, atomic_load(&live.trouble) == rows[i].want);
+    }
+}
+
 #define WITH_CLOCK(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -73,6 +129,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_CLOCK(a_failure_is_counted_and_kept),
         WITH_CLOCK(an_answer_is_counted),
+        WITH_CLOCK(what_came_last_is_known),
         WITH_CLOCK(probes_are_no_requests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
