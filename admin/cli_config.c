@@ -94,11 +94,12 @@ const struct cli_command cli_config_commands[] = {
      .fn = export_config},
     {.name = "import", .arguments = "FILE [--dry-run]", .least = 1, .most = 1,
      .flags = import_flags,
-     .summary = "Replace the whole configuration by a document, all or nothing.",
+     .summary = "Replace the configuration by a document, all or nothing.",
      .more =
-        "FILE \"-\" is standard input. Settings, ACME settings and routes are replaced:\n"
-        "what FILE does not have is removed or set back to its default. Certificates and\n"
-        "tokens stay as they are.\n"
+        "FILE \"-\" is standard input. Of \"settings\", \"acme\" and \"routes\" those that\n"
+        "FILE has are replaced as a whole: routes that it does not list are gone, and\n"
+        "members that it does not set have their default again. Those that it does not\n"
+        "have stay as they are, and so do certificates and tokens.\n"
         "\n"
         "Examples:\n"
         "  gatehouse import backup.json --dry-run\n"

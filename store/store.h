@@ -77,8 +77,8 @@ struct err tx_acme_settings_put(struct tx *tx, const json_t *body, struct invali
 /* {"settings","acme","routes","streams","certificates"}; new reference.  Without keys and
  * secrets. */
 json_t *snapshot_config_to_json(const struct snapshot *s);
-/* Replaces settings, acme and routes by those of the document; absent members mean defaults
- * and no routes.  certificates are accepted as exported but never change anything: they
+/* Replaces settings, acme and routes by those of the document: each part as a whole, and only
+ * those that are there.  certificates are accepted as exported but never change anything: they
  * carry no keys. */
 struct err tx_config_replace(struct tx *tx, const json_t *doc, struct invalid *inv);
 

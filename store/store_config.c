@@ -1,6 +1,6 @@
-/* store_config.c - the whole configuration replaced by a document.  In this order, so that no
- * route is in the way of another one that takes over its host: build all routes, remove what
- * goes and what changes, save what changed, then the settings, which may name a route. */
+/* store_config.c - the configuration replaced by a document, part by part.  In this order, so
+ * that no route is in the way of another one that takes over its host: build all routes, remove
+ * what goes and what changes, save what changed, then the settings, which may name a route. */
 #include "store/counted.h"
 #include "store/model_parts.h"
 #include "store/settings_build.h"
@@ -107,23 +107,13 @@ static struct err read_routes(struct tx *tx, struct config *c, struct invalid *i
     return OK;
 }
 
-/* Absent members stand for the standard values. */
-static struct err get_member(const json_t *doc, const char *name, json_t **ret_body)
-{
-    json_t *body = json_object_get(doc, name);
-    *ret_body = body != NULL ? json_incref(body) : json_object();
-    return *ret_body == NULL ? fail(ERR_MEMORY, 0) : OK;
-}
-
 static struct err check_settings(struct tx *tx, const struct config *c, struct invalid *inv)
 {
-    AUTO(json_decref) json_t *settings_body = NULL;
-    AUTO(json_decref) json_t *acme_body = NULL;
+    const json_t *settings_body = json_object_get(c->doc, "settings");
+    const json_t *acme_body = json_object_get(c->doc, "acme");
     AUTO(model_drop_settings) struct settings *settings = NULL;
     AUTO(model_drop_acme_settings) struct acme_settings *acme = NULL;
     struct json_path path = {.len = 0};
-    TRY(get_member(c->doc, "settings", &settings_body));
-    TRY(get_member(c->doc, "acme", &acme_body));
     size_t mark = json_path_push(&path, STR("settings"));
     if (json_is_object(settings_body))
         TRY(go_on(settings_build(settings_body, &path, inv, &settings)));
@@ -182,30 +172,44 @@ static struct err settle_certificates(struct tx *tx, const struct config *c,
     return OK;
 }
 
+/* Settings that stay are put again as they are: they may name a route that goes. */
 static struct err put_settings(struct tx *tx, const struct config *c, struct invalid *inv)
 {
-    AUTO(json_decref) json_t *settings_body = NULL;
-    AUTO(json_decref) json_t *acme_body = NULL;
+    AUTO(json_decref) json_t *now = settings_to_json(tx->draft->settings);
+    const json_t *body = json_object_get(c->doc, "settings");
     struct json_path path = {.len = 0};
-    TRY(get_member(c->doc, "settings", &settings_body));
-    TRY(get_member(c->doc, "acme", &acme_body));
-    size_t mark = json_path_push(&path, STR("settings"));
-    TRY(store_settings_put(tx, &path, settings_body, inv));
-    json_path_pop(&path, mark);
-    (void)json_path_push(&path, STR("acme"));
-    return store_settings_put_acme(tx, &path, acme_body, inv);
+    if (now == NULL)
+        return fail(ERR_MEMORY, 0);
+    (void)json_path_push(&path, STR("settings"));
+    return store_settings_put(tx, &path, body != NULL ? body : now, inv);
 }
 
-static struct err apply(struct tx *tx, struct config *c, const struct snapshot *before,
-                        struct invalid *inv)
+static struct err put_acme(struct tx *tx, const struct config *c, struct invalid *inv)
+{
+    const json_t *body = json_object_get(c->doc, "acme");
+    struct json_path path = {.len = 0};
+    (void)json_path_push(&path, STR("acme"));
+    return body == NULL ? OK : store_settings_put_acme(tx, &path, body, inv);
+}
+
+static struct err replace_routes(struct tx *tx, struct config *c, const struct snapshot *before,
+                                 struct invalid *inv)
 {
     const struct route *const *old;
     size_t old_count;
     TRY(snapshot_routes(before, c->arena, &old, &old_count));
     TRY(clear_way(tx, c, old, old_count));
     TRY(save_routes(tx, c, inv));
-    TRY(settle_certificates(tx, c, old, old_count));
-    return put_settings(tx, c, inv);
+    return settle_certificates(tx, c, old, old_count);
+}
+
+static struct err apply(struct tx *tx, struct config *c, const struct snapshot *before,
+                        struct invalid *inv)
+{
+    if (json_object_get(c->doc, "routes") != NULL)
+        TRY(replace_routes(tx, c, before, inv));
+    TRY(put_settings(tx, c, inv));
+    return put_acme(tx, c, inv);
 }
 
 static struct err read_config(struct tx *tx, struct config *c, struct invalid *inv)

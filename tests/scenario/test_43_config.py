@@ -57,6 +57,17 @@ def test_put_replaces_everything(filled):
     assert [r["id"] for r in filled.items("routes")] == ["route-5"]
 
 
+def test_part_of_a_document_leaves_the_rest_alone(filled):
+    before = filled.must("GET", "/v1/config")
+    filled.must("PUT", "/v1/config", {"settings": {"drain_timeout": "9s"}})
+    after = filled.must("GET", "/v1/config")
+    assert after["settings"]["drain_timeout"] == "9s"
+    assert {**after, "settings": None} == {**before, "settings": None}
+    filled.must("PUT", "/v1/config", {"routes": []})
+    assert filled.must("GET", "/v1/config")["settings"] == after["settings"]
+    assert filled.items("routes") == []
+
+
 def test_document_of_one_gateway_makes_another_like_it(filled, make_gateway):
     document = filled.must("GET", "/v1/config")
     document["routes"] = [r for r in document["routes"] if r["certificate"] == "none"]

@@ -1,6 +1,6 @@
 #include "store/store.h"
+#include "tests/support/asserts.h"
 #include "tests/support/temp_store.h"
-#include "tests/support/unit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -142,19 +142,68 @@ static void a_document_without_ids_can_be_repeated(void **state)
     snapshot_unref(after);
 }
 
-static void nothing_means_the_standard(void **state)
+static void put_acme(struct temp_store *t, const char *body)
+{
+    struct invalid inv;
+    struct tx *tx;
+    AUTO(json_decref) json_t *acme = temp_json(body);
+    invalid_init(&inv);
+    assert_false(failed(store_begin(t->store, &tx)));
+    assert_false(failed(tx_acme_settings_put(tx, acme, &inv)));
+    assert_false(failed(store_commit(&tx)));
+}
+
+static const struct {
+    const char *name, *doc;
+    size_t routes;
+    uint64_t settings, acme; /* revisions afterwards */
+} parts[] = {
+    {"nothing", "{}", 1, 2, 2},
+    {"certificates and streams", "{'streams': [], 'certificates': []}", 1, 2, 2},
+    {"no routes", "{'routes': []}", 0, 2, 2},
+    {"settings alone, back to the standard", "{'settings': {}}", 1, 3, 2},
+    {"ACME settings alone, back to the standard", "{'acme': {}}", 1, 2, 3},
+    {"all", "{'routes': [], 'settings': {}, 'acme': {}}", 0, 3, 3},
+};
+
+static void what_a_document_leaves_out_stays(void **state)
+{
+    struct temp_store *t = *state;
+    struct invalid inv;
+    invalid_init(&inv);
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        temp_store_fini(t);
+        temp_store_init(t);
+        temp_store_add_route(t, "a", "a.org", "auto");
+        assert_false(failed(replace(t, "{'settings': {'tls_min_version': '1.3'}}", &inv)));
+        put_acme(t, "{'tos_agreed': true}");
+        assert_false(failed(replace(t, parts[i].doc, &inv)));
+        const struct snapshot *s = store_snapshot(t->store);
+        assert_row(parts[i].name, snapshot_route_count(s) == parts[i].routes);
+        assert_row(parts[i].name, snapshot_cert_count(s) == parts[i].routes);
+        assert_row(parts[i].name, snapshot_settings(s)->object.revision == parts[i].settings);
+        assert_row(parts[i].name, snapshot_acme(s)->object.revision == parts[i].acme);
+        assert_row(parts[i].name, (snapshot_settings(s)->tls_min_version == TLS_MIN_1_3) ==
+                                      (parts[i].settings == 2));
+        assert_row(parts[i].name, snapshot_acme(s)->tos_agreed == (parts[i].acme == 2));
+        snapshot_unref(s);
+    }
+}
+
+/* Neither part is wrong alone. */
+static void settings_that_stay_may_not_name_a_route_that_goes(void **state)
 {
     struct temp_store *t = *state;
     struct invalid inv;
     invalid_init(&inv);
     temp_store_add_route(t, "a", "a.org", "auto");
-    assert_false(failed(replace(t, "{'settings': {'tls_min_version': '1.3'}}", &inv)));
-    assert_false(failed(replace(t, "{}", &inv)));
-    const struct snapshot *s = store_snapshot(t->store);
-    assert_int_equal(snapshot_route_count(s), 0);
-    assert_int_equal(snapshot_cert_count(s), 0);
-    assert_int_equal(snapshot_settings(s)->tls_min_version, TLS_MIN_1_2);
-    snapshot_unref(s);
+    assert_false(failed(replace(t, "{'settings': {'unknown_host': 'a'}}", &inv)));
+    assert_true(err_is(replace(t, "{'routes': []}", &inv), ERR_INVALID));
+    assert_true(temp_says(&inv, "/settings/unknown_host", "no route"));
+    invalid_fini(&inv);
+    invalid_init(&inv);
+    assert_false(
+        failed(replace(t, "{'routes': [], 'settings': {'unknown_host': '404'}}", &inv)));
 }
 
 /* clang-format off */
@@ -240,13 +289,8 @@ static void secrets_neither_leave_nor_get_lost(void **state)
 {
     struct temp_store *t = *state;
     struct invalid inv;
-    struct tx *tx;
     invalid_init(&inv);
-    AUTO(json_decref)
-    json_t *acme = temp_json("{'eab': {'kid': 'k', 'hmac': 'dmVyeSBzZWNyZXQ'}}");
-    assert_false(failed(store_begin(t->store, &tx)));
-    assert_false(failed(tx_acme_settings_put(tx, acme, &inv)));
-    assert_false(failed(store_commit(&tx)));
+    put_acme(t, "{'eab': {'kid': 'k', 'hmac': 'dmVyeSBzZWNyZXQ'}}");
     AUTO(json_decref) json_t *doc = export(t);
     char *text = json_dumps(doc, 0);
     assert_null(strstr(text, "dmVyeSBzZWNyZXQ"));
@@ -291,7 +335,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(hosts_may_change_places, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_document_without_ids_can_be_repeated, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(nothing_means_the_standard, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_a_document_leaves_out_stays, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(settings_that_stay_may_not_name_a_route_that_goes,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_refused_document_changes_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(all_faults_come_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(secrets_neither_leave_nor_get_lost, set_up, tear_down),
