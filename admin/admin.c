@@ -28,7 +28,6 @@ struct door {
 
 struct admin {
     struct api api;
-    char *own_name;
     struct door *doors;
     size_t door_count;
 };
@@ -338,10 +337,9 @@ static struct err prepare(struct admin *a, const struct admin_options *o,
                           const struct admin_ports *ports)
 {
     a->doors = mem_alloc(o->tcp_count + 1, sizeof(*a->doors));
-    a->own_name = mem_dup(o->own_name.len > 0 ? o->own_name.p : "", o->own_name.len);
-    if (a->doors == NULL || a->own_name == NULL)
+    if (a->doors == NULL)
         return fail(ERR_MEMORY, 0);
-    a->api.own_name = str_from(a->own_name);
+    a->api.own_names = o->own_names;
     a->api.ports = *ports;
     a->api.started_at = clock_now_at();
     a->api.started_ms = clock_mono_ms();
@@ -376,7 +374,6 @@ void admin_stop(struct admin *a)
     for (size_t i = 0; i < a->door_count; i++)
         MHD_stop_daemon(a->doors[i].daemon);
     auth_free(a->api.auth);
-    mem_free_chars(a->own_name);
     mem_free(a->doors);
     mem_free(a);
 }

@@ -12,6 +12,7 @@
  * them busy for seconds. */
 #pragma once
 
+#include "admin/guard.h"
 #include "admin/ports.h"
 #include "store/store.h"
 
@@ -23,7 +24,7 @@ struct admin_options {
     int unix_fd;        /* listening AF_UNIX socket, -1 for none: no token needed */
     const int *tcp_fds; /* listening TCP sockets: token needed */
     size_t tcp_count;
-    struct str own_name; /* this machine's host name, accepted in Host; may be empty */
+    struct own_names own_names; /* see guard.h; they must outlive the admin interface */
 };
 
 /* ports is copied; what it points at must outlive the admin interface. */

@@ -180,7 +180,7 @@ static struct err answer_options(struct api_call *call)
 static struct err check_head(struct api_call *call)
 {
     const char *why = NULL;
-    struct err e = guard_check(call->request, call->api->own_name, &why);
+    struct err e = guard_check(call->request, &call->api->own_names, &why);
     if (failed(e)) {
         call->detail = str_from(why);
         return e;

@@ -12,6 +12,7 @@
 #include "admin/admin_reply.h"
 #include "admin/admin_request.h"
 #include "admin/auth.h"
+#include "admin/guard.h"
 #include "admin/ports.h"
 #include "store/store.h"
 
@@ -56,7 +57,7 @@ struct api {
     struct store *store;
     struct auth *auth;
     struct admin_ports ports;
-    struct str own_name; /* see guard.h */
+    struct own_names own_names; /* see guard.h */
     int64_t started_at;
     uint64_t started_ms;
 };

@@ -41,13 +41,17 @@ static bool is_address(struct str host)
     return inet_pton(is_bracketed ? AF_INET6 : AF_INET, text, address) == 1;
 }
 
-static bool is_ours(struct str host, struct str own_name)
+static bool is_ours(struct str host, const struct own_names *own_names)
 {
     if (str_is_empty(host))
         return false;
     if (is_address(host) || str_eq_nocase(host, STR("localhost")))
         return true;
-    return !str_is_empty(own_name) && str_eq_nocase(host, own_name);
+    for (size_t i = 0; i < own_names->count; i++) {
+        if (str_eq_nocase(host, own_names->items[i]))
+            return true;
+    }
+    return false;
 }
 
 /* "http://127.0.0.1:8088" is the origin of Host "127.0.0.1:8088". */
@@ -61,14 +65,14 @@ static bool is_origin_of(struct str origin, struct str authority)
     return false;
 }
 
-struct err guard_check(const struct admin_request *rq, struct str own_name,
+struct err guard_check(const struct admin_request *rq, const struct own_names *own_names,
                        const char **ret_why)
 {
     const struct admin_field *host = admin_request_field(rq, "Host");
     if (host == NULL || admin_request_count(rq, "Host") > 1 ||
-        !is_ours(cut_port(host->value), own_name)) {
-        *ret_why = "Host must be an address, localhost or this machine's name: a request under "
-                   "another name may come from a web page";
+        !is_ours(cut_port(host->value), own_names)) {
+        *ret_why = "Host must be an address, localhost, this machine's name or one given to "
+                   "--admin-host: a request under another name may come from a web page";
         return fail(ERR_WRONG_ORIGIN, 0);
     }
     const struct admin_field *origin = admin_request_field(rq, "Origin");

@@ -10,7 +10,12 @@
 
 #include "admin/admin_request.h"
 
-/* own_name: this machine's host name, accepted in Host besides localhost and addresses;
- * may be empty.  A rebinding page cannot have it: its server has a name of its own. */
-struct err guard_check(const struct admin_request *rq, struct str own_name,
+/* Accepted in Host besides localhost and addresses: this machine's host name, and those that
+ * the operator gave.  A rebinding page cannot have one: its server has a name of its own. */
+struct own_names {
+    const struct str *items;
+    size_t count;
+};
+
+struct err guard_check(const struct admin_request *rq, const struct own_names *own_names,
                        const char **ret_why);

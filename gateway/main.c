@@ -52,6 +52,8 @@ struct process {
     unsigned worker_count;
     struct acme *acme;
     struct admin *admin;
+    char host_name[256];
+    struct str own_names[1 + OPTIONS_LISTEN_MAX]; /* that the admin interface answers to */
     atomic_bool is_ready;
 };
 
@@ -335,13 +337,22 @@ static bool has_http_listener(const struct process *p)
     return false;
 }
 
+static struct own_names collect_names(struct process *p)
+{
+    const struct option_list *given = &p->options.admin_hosts;
+    size_t count = 0;
+    if (gethostname(p->host_name, sizeof(p->host_name) - 1) == 0)
+        p->own_names[count++] = str_from(p->host_name);
+    for (size_t i = 0; i < given->count; i++)
+        p->own_names[count++] = str_from(given->items[i]);
+    return (struct own_names){.items = p->own_names, .count = count};
+}
+
 static struct err start_control(struct process *p)
 {
     struct acme_options acme = {.has_http_listener = has_http_listener(p),
                                 .crash_at = p->options.crash_at};
     TRY(acme_start(p->store, &acme, &p->acme));
-    char name[256] = "";
-    (void)gethostname(name, sizeof(name) - 1);
     struct admin_ports ports = {.arg = p,
                                 .listeners = list_listeners,
                                 .recent_errors = list_recent_errors,
@@ -349,7 +360,7 @@ static struct err start_control(struct process *p)
     struct admin_options admin = {.unix_fd = p->unix_fd,
                                   .tcp_fds = &p->admin_fd,
                                   .tcp_count = p->admin_fd >= 0 ? 1 : 0,
-                                  .own_name = str_from(name)};
+                                  .own_names = collect_names(p)};
     return admin_start(p->store, &admin, &ports, &p->admin);
 }
 

@@ -12,6 +12,7 @@ struct flag {
     const char *variable; /* environment twin */
     const char *value;    /* what stands for its value in --help */
     struct err (*set)(struct options *o, const char *value);
+    size_t list; /* offset of the option_list that it adds to; 0: it takes one value */
     const char *help;
 };
 
@@ -50,6 +51,16 @@ static struct err set_admin(struct options *o, const char *value)
 {
     o->admin = value;
     return OK;
+}
+
+/* As it stands in Host, without the port. */
+static struct err add_admin_host(struct options *o, const char *value)
+{
+    static const char held[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
+    if (value[0] == '\0' || value[strspn(value, held)] != '\0')
+        return complain("--admin-host takes a name, without a port", value);
+    return add(&o->admin_hosts, value, "too many --admin-host");
 }
 
 static struct err set_workers(struct options *o, const char *value)
@@ -142,18 +153,27 @@ static const struct flag flags[] = {
      .variable = "GATEHOUSE_HTTP",
      .value = "ADDR:PORT",
      .set = add_http,
+     .list = offsetof(struct options, http),
      .help = "plain HTTP, also for ACME challenges; repeatable\n"
              "(:80, or :8080 without the right to bind it)"},
     {.name = "https",
      .variable = "GATEHOUSE_HTTPS",
      .value = "ADDR:PORT",
      .set = add_https,
+     .list = offsetof(struct options, https),
      .help = "HTTPS; repeatable\n(:443, or :8443 without the right to bind it)"},
     {.name = "admin",
      .variable = "GATEHOUSE_ADMIN",
      .value = "ADDR:PORT",
      .set = set_admin,
      .help = "admin API over TCP, with a token; or off (127.0.0.1:8088)"},
+    {.name = "admin-host",
+     .variable = "GATEHOUSE_ADMIN_HOST",
+     .value = "NAME",
+     .set = add_admin_host,
+     .list = offsetof(struct options, admin_hosts),
+     .help = "name that clients of the admin API may use; repeatable\n"
+             "(always: addresses, localhost, this machine's name)"},
     {.name = "workers",
      .variable = "GATEHOUSE_WORKERS",
      .value = "N",
@@ -213,6 +233,11 @@ static const struct flag *find_flag(struct str name)
     return NULL;
 }
 
+static struct option_list *list_of(struct options *o, const struct flag *f)
+{
+    return (struct option_list *)(void *)((char *)o + f->list);
+}
+
 /* "a,b" from the environment is the flag twice; the copy gives each part its terminator. */
 static struct err add_each(struct options *o, const struct flag *f, char copy[1024],
                            const char *value)
@@ -236,8 +261,7 @@ static struct err read_environment(struct options *o)
         const char *value = getenv(flags[i].variable);
         if (value == NULL || value[0] == '\0')
             continue;
-        bool is_list = flags[i].set == add_http || flags[i].set == add_https;
-        if (is_list)
+        if (flags[i].list != 0)
             TRY(add_each(o, &flags[i], o->split[copies++], value));
         else
             TRY(flags[i].set(o, value));
@@ -248,7 +272,7 @@ static struct err read_environment(struct options *o)
 
 static struct err read_arguments(int argc, char **argv, struct options *o)
 {
-    bool has_http = false, has_https = false;
+    bool was_given[ARRAY_LEN(flags)] = {false};
     for (int i = 1; i < argc; i++) {
         struct str arg = str_from(argv[i]), name, value;
         name = str_skip(arg, 2);
@@ -259,12 +283,9 @@ static struct err read_arguments(int argc, char **argv, struct options *o)
         if (!has_value && ++i == argc)
             return complain("a value is missing after", argv[i - 1]);
         /* The first flag replaces what the environment said; further ones add. */
-        if (f->set == add_http && !has_http)
-            o->http.count = 0;
-        if (f->set == add_https && !has_https)
-            o->https.count = 0;
-        has_http |= f->set == add_http;
-        has_https |= f->set == add_https;
+        if (f->list != 0 && !was_given[f - flags])
+            list_of(o, f)->count = 0;
+        was_given[f - flags] = true;
         TRY(f->set(o, has_value ? value.p : argv[i]));
     }
     return OK;

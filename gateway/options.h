@@ -24,6 +24,7 @@ struct options {
     struct option_list http;  /* empty: the default */
     struct option_list https; /* empty: the default */
     const char *admin;        /* "off": no TCP */
+    struct option_list admin_hosts;
     unsigned workers;
     const char *user; /* NULL: stay who we are */
     enum log_level log_level;
@@ -33,7 +34,7 @@ struct options {
     const char *resolver; /* "IP:PORT,..."; NULL: the system's */
     const char *crash_at; /* for tests, see acme/crash.h */
     bool wants_help;
-    char split[2][1024]; /* copies of comma-separated environment values */
+    char split[3][1024]; /* copies of comma-separated environment values */
 };
 
 /* argv[0] is "run". */

@@ -175,6 +175,18 @@ def test_others_are_not_refused(gateway, headers):
     assert gateway.tcp_api("POST", "/v1/routes", ROUTE, token, headers).status == 201
 
 
+def test_names_that_the_operator_gave_are_answered_to(make_gateway):
+    """Prometheus asks by the name of a service."""
+    gateway = make_gateway("--admin-host", "gateway", "--admin-host", "gw.internal").start()
+
+    def ask(host, **headers):
+        return gateway.tcp_api("GET", "/metrics", headers={"Host": host, **headers})
+
+    assert ask("gateway:9000").status == ask("GW.internal").status == 200
+    assert_refused(ask("other:9000"), 403)
+    assert_refused(ask("gateway:9000", Origin="http://other:9000"), 403)
+
+
 def test_form_of_a_web_page_is_refused(gateway):
     """What a page can send without asking: no JSON content type."""
     token = gateway.create_token("mine", "write")["token"]

@@ -13,6 +13,12 @@ static const struct {
     {"IPv6", "[::1]:8088", NULL, NULL, true},
     {"IPv6 without port", "[fd00::1]", NULL, NULL, true},
     {"this machine", "gate.lan:8088", NULL, NULL, true},
+    {"a name that the operator gave", "gateway:9000", NULL, NULL, true},
+    {"own page under that name", "gateway:9000", "http://gateway:9000", NULL, true},
+    {"page elsewhere under that name", "gateway:9000", "http://gate.lan:9000", NULL, false},
+    {"a name below one of ours", "a.gate.lan", NULL, NULL, false},
+    {"a name that begins like one of ours", "gateway.evil.example", NULL, NULL, false},
+    {"a port alone", ":9000", NULL, NULL, false},
     {"no host", NULL, NULL, NULL, false},
     {"empty host", "", NULL, NULL, false},
     {"a name rebound to us", "evil.example:8088", NULL, NULL, false},
@@ -39,6 +45,10 @@ static const struct {
 };
 /* clang-format on */
 
+static const struct str names[] = {STR_LIT("gate.lan"), STR_LIT("Gateway"), STR_LIT("")};
+static const struct own_names ours = {.items = names, .count = ARRAY_LEN(names)};
+static const struct own_names none = {.count = 0};
+
 static void test_cases(void **state)
 {
     (void)state;
@@ -54,7 +64,7 @@ static void test_cases(void **state)
             fields[count++] =
                 (struct admin_field){STR("sec-fetch-site"), str_from(cases[i].site)};
         struct admin_request rq = {.fields = fields, .field_count = count};
-        struct err e = guard_check(&rq, STR("gate.lan"), &why);
+        struct err e = guard_check(&rq, &ours, &why);
         if (failed(e) == cases[i].is_ok)
             fail_msg("%s", cases[i].name);
         if (failed(e))
@@ -69,7 +79,7 @@ static void test_two_hosts(void **state)
     const struct admin_field fields[] = {{STR_LIT("Host"), STR_LIT("localhost")},
                                          {STR_LIT("host"), STR_LIT("localhost")}};
     struct admin_request rq = {.fields = fields, .field_count = 2};
-    assert_true(err_is(guard_check(&rq, STR_NONE, &why), ERR_WRONG_ORIGIN));
+    assert_true(err_is(guard_check(&rq, &none, &why), ERR_WRONG_ORIGIN));
 }
 
 static void test_without_own_name(void **state)
@@ -78,7 +88,7 @@ static void test_without_own_name(void **state)
     const char *why = NULL;
     const struct admin_field fields[] = {{STR_LIT("Host"), STR_LIT("gate.lan")}};
     struct admin_request rq = {.fields = fields, .field_count = 1};
-    assert_true(err_is(guard_check(&rq, STR_NONE, &why), ERR_WRONG_ORIGIN));
+    assert_true(err_is(guard_check(&rq, &none, &why), ERR_WRONG_ORIGIN));
 }
 
 int main(void)

@@ -10,7 +10,8 @@ static const char *const variables[] = {"GATEHOUSE_DATA",       "GATEHOUSE_HTTP"
                                         "GATEHOUSE_HTTPS",      "GATEHOUSE_ADMIN",
                                         "GATEHOUSE_USER",       "GATEHOUSE_LOG_LEVEL",
                                         "GATEHOUSE_ACCESS_LOG", "GATEHOUSE_ACCESS_LOG_FORMAT",
-                                        "GATEHOUSE_WORKERS",    "ACME_CRASH_AT"};
+                                        "GATEHOUSE_WORKERS",    "GATEHOUSE_ADMIN_HOST",
+                                        "GATEHOUSE_RESOLVER",   "ACME_CRASH_AT"};
 
 static struct options o;
 
@@ -150,6 +151,9 @@ static const struct {
     {"a resolver that is a name", "", "--data=/d|--resolver=dns.example:53"},
     {"a resolver of a list that is none", "", "--data=/d|--resolver=127.0.0.1:53,[::1]"},
     {"a resolver without an end", "", "--data=/d|--resolver=[:53"},
+    {"an admin host with a port", "", "--data=/d|--admin-host=gate:8088"},
+    {"an admin host that is none", "", "--data=/d|--admin-host=*"},
+    {"an empty admin host", "", "--data=/d|--admin-host="},
     {"a bad level in the environment", "GATEHOUSE_LOG_LEVEL=loud", "--data=/d"},
     {"bad workers in the environment", "GATEHOUSE_WORKERS=x", "--data=/d"},
 };
@@ -190,6 +194,20 @@ static void listeners_are_bounded(void **state)
     assert_int_equal(o.http.count, OPTIONS_LISTEN_MAX);
     (void)snprintf(text + len, sizeof(text) - len, "|--http=:99");
     assert_err(read_with("", text), ERR_USAGE);
+}
+
+static void names_of_the_admin_api_add_up(void **state)
+{
+    (void)state;
+    assert_ok(read_with("GATEHOUSE_ADMIN_HOST=a,b.example", "--data=/d"));
+    assert_int_equal(o.admin_hosts.count, 2);
+    assert_string_equal(o.admin_hosts.items[1], "b.example");
+    assert_ok(read_with("GATEHOUSE_ADMIN_HOST=a", "--data=/d|--admin-host=c|--admin-host=d_e"));
+    assert_int_equal(o.admin_hosts.count, 2);
+    assert_string_equal(o.admin_hosts.items[0], "c");
+    assert_ok(
+        read_with("GATEHOUSE_HTTP=:1|GATEHOUSE_HTTPS=:2|GATEHOUSE_ADMIN_HOST=a", "--data=/d"));
+    assert_int_equal(o.http.count + o.https.count + o.admin_hosts.count, 3);
 }
 
 static void workers_are_one_per_cpu_or_as_told(void **state)
@@ -278,11 +296,17 @@ static void the_help_names_every_flag_and_twin(void **state)
     size_t len = fread(help, 1, sizeof(help) - 1, file);
     help[len] = '\0';
     (void)fclose(file);
-    static const char *const flags[] = {"--data DIR",           "--http ADDR:PORT",
-                                        "--https ADDR:PORT",    "--admin ADDR:PORT",
-                                        "--workers N",          "--user NAME",
-                                        "--log-level L",        "--access-log PATH|-|off",
-                                        "--access-log-format F"};
+    static const char *const flags[] = {"--data DIR",
+                                        "--http ADDR:PORT",
+                                        "--https ADDR:PORT",
+                                        "--admin ADDR:PORT",
+                                        "--workers N",
+                                        "--user NAME",
+                                        "--log-level L",
+                                        "--access-log PATH|-|off",
+                                        "--access-log-format F",
+                                        "--admin-host NAME",
+                                        "--resolver IP:PORT"};
     for (size_t i = 0; i < ARRAY_LEN(flags); i++)
         assert_row(flags[i], strstr(help, flags[i]) != NULL);
     for (size_t i = 0; i + 1 < ARRAY_LEN(variables); i++)
@@ -296,6 +320,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(wrong_usage_is_refused, hush, unhush),
         cmocka_unit_test_setup_teardown(long_values_are_refused_not_cut, hush, unhush),
         cmocka_unit_test_setup_teardown(listeners_are_bounded, hush, unhush),
+        cmocka_unit_test(names_of_the_admin_api_add_up),
         cmocka_unit_test(workers_are_one_per_cpu_or_as_told),
         cmocka_unit_test(the_form_of_the_access_log_is_as_told),
         cmocka_unit_test(help_needs_nothing_else),
