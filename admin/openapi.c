@@ -1,9 +1,10 @@
 /* openapi.c - GET /v1/openapi.json, put together from three sources that cannot disagree with
  * the code: api.def (paths), the shapes of store/model.h (objects that are read), and
- * openapi_base.json (objects that are only shown). */
+ * openapi_base.json (objects that are only shown, and what shapes cannot say). */
 #include "admin/openapi.h"
 
 #include "admin/api.h"
+#include "admin/merge_patch.h"
 #include "admin/token_request.h"
 
 #include "gateway/base/embedded.h"
@@ -83,12 +84,17 @@ static struct err add_object_members(json_t *all, json_t *schema)
     return json_object_update_missing(properties, shared) != 0 ? fail(ERR_MEMORY, 0) : OK;
 }
 
-/* A patch has the same members, none of them required. */
-static json_t *make_patch(json_t *all, const struct schema_row *row)
+/* What the shape says, and what openapi_base.json has to add under the same name. */
+static json_t *make_from_shape(const json_t *all, const struct schema_row *row)
 {
-    json_t *patch = json_deep_copy(json_object_get(all, schemas[row->of].name));
-    (void)json_object_del(patch, "required");
-    return patch;
+    AUTO(json_decref) json_t *schema = shape_schema(row->shape);
+    json_t *more = json_object_get(all, row->name);
+    if (more == NULL)
+        return TAKE(schema);
+    json_t *properties = json_object_get(schema, "properties");
+    int bad = json_object_update_missing(properties, json_object_get(more, "properties"));
+    bad |= json_object_update_missing(schema, more);
+    return bad != 0 ? NULL : TAKE(schema);
 }
 
 static json_t *make_list(const struct schema_row *row)
@@ -105,10 +111,10 @@ static struct err add_schema(json_t *all, const struct schema_row *row)
         schema = json_incref(json_object_get(all, row->name));
         break;
     case ORIGIN_SHAPE:
-        schema = shape_schema(row->shape);
+        schema = make_from_shape(all, row);
         break;
     case ORIGIN_PATCH:
-        schema = make_patch(all, row);
+        schema = merge_patch_schema(json_object_get(all, schemas[row->of].name));
         break;
     case ORIGIN_LIST:
         schema = make_list(row);
@@ -181,10 +187,13 @@ static json_t *make_answers(const struct api_row *row)
     AUTO(json_decref) json_t *answers = json_object();
     bool is_put = str_eq(str_from(row->method), STR("PUT"));
     bool is_one = strstr(row->pattern, "{id}") != NULL;
+    bool is_available = row->status != 501;
     (void)snprintf(status, sizeof(status), "%u", row->status);
-    int bad = json_object_set_new(answers, status,
-                                  make_answer(row, row->summary, row->status == 201));
-    if (is_put && is_one)
+    int bad =
+        json_object_set_new(answers, status,
+                            is_available ? make_answer(row, row->summary, row->status == 201)
+                                         : ref("responses/", "unavailable"));
+    if (is_put && is_one && is_available)
         bad |= json_object_set_new(answers, "201", make_answer(row, "It was created", true));
     bad |= json_object_set_new(answers, "default", ref("responses/", "problem"));
     return bad != 0 ? NULL : TAKE(answers);

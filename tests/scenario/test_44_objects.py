@@ -7,6 +7,7 @@ import pytest
 
 from support import raw
 from support.admin import RFC3339, assert_problem, minimal
+from support.schema import Interface
 
 
 # Settings and ACME settings
@@ -216,6 +217,78 @@ def test_openapi_references_resolve(gateway):
         assert reference.startswith("#/")
         for part in reference[2:].split("/"):
             node = node[part]
+
+
+@pytest.fixture
+def interface(gateway):
+    return Interface(gateway.must("GET", "/v1/openapi.json"))
+
+
+def test_openapi_describes_what_is_answered(gateway, interface, origin, host, pki):
+    """Each kind of object in an answer, and refusals."""
+    certificate = gateway.import_certificate(pki.leaf(host))["id"]
+    calls = [
+        ("PUT", "/v1/routes/idn", minimal("b\u00fccher.test")),
+        ("PUT", "/v1/routes/idn", minimal("b\u00fccher.test", https="only")),
+        ("PUT", "/v1/routes/moved", {"hosts": ["m.test"], "certificate": "none",
+                                     "redirect": {"to": "https://new.test{uri}"}}),
+        ("POST", "/v1/routes", {"hosts": ["f.test"], "certificate": "none", "respond": {}}),
+        ("POST", "/v1/routes", {"hosts": []}), ("POST", "/v1/routes", minimal("f.test")),
+        ("GET", "/v1/routes", None), ("GET", "/v1/routes/none", None),
+        ("GET", "/v1/certificates", None), ("GET", f"/v1/certificates/{certificate}", None),
+        ("POST", f"/v1/certificates/{certificate}/revoke", {}),
+        ("GET", "/v1/streams", None), ("POST", "/v1/streams", {"listen": ":1"}),
+        ("PUT", "/v1/streams/x", {}), ("PATCH", "/v1/streams/x", {}),
+        ("DELETE", "/v1/streams/x", None), ("GET", "/v1/streams/x", None),
+        ("GET", "/v1/acme", None), ("PATCH", "/v1/acme", {"contact": ["mailto:a@b.test"]}),
+        ("GET", "/v1/settings", None), ("PUT", "/v1/settings", {}),
+        ("PUT", "/v1/tokens/t", {"name": "t"}), ("GET", "/v1/tokens", None),
+        ("PATCH", "/v1/tokens/t", {"expires_at": None}), ("DELETE", "/v1/tokens/t", None),
+        ("GET", "/v1/config", None), ("PUT", "/v1/config?dry_run=true", {"routes": []}),
+        ("GET", "/v1/status", None), ("GET", "/healthz", None), ("GET", "/metrics", None),
+    ]
+    gateway.put_route("served", host, origin.url)
+    assert gateway.get(host).status == 200
+    statuses = set()
+    for method, path, body in calls:
+        answer = gateway.api(method, path, body)
+        statuses.add(answer.status)
+        assert interface.answer_faults(method, path, answer) == [], (method, path, answer)
+    assert statuses == {200, 201, 204, 404, 409, 422, 501}
+    assert "hosts_unicode" in gateway.must("GET", "/v1/routes/idn")
+
+
+UP = {"targets": [{"url": "http://127.0.0.1:9"}]}
+
+
+@pytest.mark.parametrize("method, path, body, is_right", [
+    ("PUT", "/v1/routes/r", {"hosts": ["a.test"], "upstream": UP}, True),
+    ("PUT", "/v1/routes/r", {"hosts": ["a.test"], "upstream": UP, "redirect": None}, True),
+    ("PUT", "/v1/routes/r", {"hosts": ["a.test"], "upstream": None, "respond": {}}, True),
+    ("PUT", "/v1/routes/r", {"hosts": ["a.test"]}, False),
+    ("PUT", "/v1/routes/r", {"hosts": ["a.test"], "upstream": None}, False),
+    ("PUT", "/v1/routes/r", {"hosts": ["a.test"], "upstream": UP, "respond": {}}, False),
+    ("PUT", "/v1/routes/r", {"hosts": ["a.test"], "upstream": UP, "max_body": None}, False),
+    ("PATCH", "/v1/routes/r", {}, True),
+    ("PATCH", "/v1/routes/r", {"max_body": None, "https": None, "path": None}, True),
+    ("PATCH", "/v1/routes/r", {"request_headers": {"set": {"X-A": None}, "add": None}}, True),
+    ("PATCH", "/v1/routes/r", {"upstream": {"retries": None, "sticky": None}}, True),
+    ("PATCH", "/v1/routes/r", {"upstream": {"timeouts": None, "tls": {"ca": None}}}, True),
+    ("PATCH", "/v1/routes/r", {"upstream": None, "redirect": {"to": "/x"}}, True),
+    ("PATCH", "/v1/routes/r", {"hosts": None}, False),
+    ("PATCH", "/v1/routes/r", {"upstream": {"targets": [{"weight": 1}]}}, False),
+    ("PATCH", "/v1/routes/r", {"upstream": {"sticky": {"cookie": None}}}, False),
+    ("PATCH", "/v1/settings", {"tls_profile": None, "max_header": None}, True),
+    ("PATCH", "/v1/acme", {"eab": None, "key_type": None, "directory": None}, True),
+    ("PATCH", "/v1/acme", {"key_type": "rsa-1"}, False),
+])
+def test_openapi_describes_what_is_accepted(gateway, interface, no_ca, method, path, body,
+                                            is_right):
+    gateway.must("PUT", "/v1/routes/r", {"hosts": ["a.test"], "certificate": "none",
+                                         "upstream": UP})
+    assert (interface.request_faults(method, path, body) == []) == is_right
+    assert gateway.api(method, path, body).status in ((200,) if is_right else (422,))
+    gateway.must("PATCH", "/v1/acme", no_ca)
 
 
 def test_status_has_one_screen_of_everything(gateway, origin, pki, host):

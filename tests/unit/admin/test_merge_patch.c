@@ -68,12 +68,66 @@ static void test_result_shares_nothing(void **state)
     assert_int_equal(json_object_size(json_object_get(patch, "b")), 1);
 }
 
+/* clang-format off */
+static const struct {
+    const char *name, *schema, *want;
+} schemas[] = {
+    {"what is required stays no null",
+     "{\"type\":\"object\",\"required\":[\"a\"],\"properties\":{\"a\":{\"type\":\"string\"},"
+     "\"b\":{\"type\":\"integer\",\"minimum\":1}}}",
+     "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\"},"
+     "\"b\":{\"type\":[\"integer\",\"null\"],\"minimum\":1}}}"},
+    {"null stays null",
+     "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":[\"string\",\"null\"]}}}",
+     "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":[\"string\",\"null\"]}}}"},
+    {"choices",
+     "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\",\"enum\":[\"x\"]}}}",
+     "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":[\"string\",\"null\"],"
+     "\"enum\":[\"x\",null]}}}"},
+    {"members of members",
+     "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":[\"object\",\"null\"],"
+     "\"required\":[\"b\"],\"properties\":{\"b\":{\"type\":\"string\"},"
+     "\"c\":{\"type\":\"boolean\"}}}}}",
+     "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":[\"object\",\"null\"],"
+     "\"properties\":{\"b\":{\"type\":\"string\"},"
+     "\"c\":{\"type\":[\"boolean\",\"null\"]}}}}}"},
+    {"members of any name",
+     "{\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\"}}",
+     "{\"type\":\"object\",\"additionalProperties\":{\"type\":[\"string\",\"null\"]}}"},
+    {"no others",
+     "{\"type\":\"object\",\"additionalProperties\":false,\"oneOf\":[{\"required\":[\"a\"]}]}",
+     "{\"type\":\"object\",\"additionalProperties\":false}"},
+    {"lists are replaced whole",
+     "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"array\",\"items\":"
+     "{\"type\":\"object\",\"required\":[\"b\"],"
+     "\"properties\":{\"b\":{\"type\":\"string\"}}}}}}",
+     "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":[\"array\",\"null\"],\"items\":"
+     "{\"type\":\"object\",\"required\":[\"b\"],"
+     "\"properties\":{\"b\":{\"type\":\"string\"}}}}}}"},
+};
+/* clang-format on */
+
+static void test_schemas(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(schemas); i++) {
+        AUTO(json_decref) json_t *schema = load(schemas[i].schema);
+        AUTO(json_decref) json_t *untouched = load(schemas[i].schema);
+        AUTO(json_decref) json_t *want = load(schemas[i].want);
+        AUTO(json_decref) json_t *got = merge_patch_schema(schema);
+        if (!json_equal(got, want))
+            fail_msg("%s", schemas[i].name);
+        assert_true(json_equal(schema, untouched));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_table_of_the_rfc),
         cmocka_unit_test(test_without_target),
         cmocka_unit_test(test_result_shares_nothing),
+        cmocka_unit_test(test_schemas),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

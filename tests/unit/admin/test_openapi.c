@@ -1,6 +1,7 @@
 /* The document lists what api.def lists, and points at nothing that is not there. */
 #include "admin/api.h"
 #include "admin/openapi.h"
+#include "store/counted.h"
 #include "tests/support/unit.h"
 
 #include <stdio.h>
@@ -93,6 +94,31 @@ static void test_operation_ids_are_unique(void **state)
     }
 }
 
+/* What is not there yet promises no other answer. */
+static void test_what_is_not_available_says_so(void **state)
+{
+    (void)state;
+    size_t count, found = 0;
+    const struct api_row *rows = api_rows(&count);
+    for (size_t i = 0; i < count; i++) {
+        if (rows[i].status != 501)
+            continue;
+        const json_t *path = json_object_get(json_object_get(doc, "paths"), rows[i].pattern);
+        const char *key;
+        json_t *operation;
+        json_object_foreach(COUNTED_MUTABLE(json_t, path), key, operation)
+        {
+            const json_t *answers = json_object_get(operation, "responses");
+            if (!str_eq_nocase(str_from(key), str_from(rows[i].method)))
+                continue;
+            assert_non_null(json_object_get(answers, "501"));
+            assert_int_equal(json_object_size(answers), 2);
+            found++;
+        }
+    }
+    assert_int_equal(found, 5); /* writes of streams, and revocation */
+}
+
 static void test_schemas(void **state)
 {
     (void)state;
@@ -102,7 +128,11 @@ static void test_schemas(void **state)
     assert_non_null(json_object_get(members, "hosts"));
     assert_non_null(json_object_get(members, "revision"));
     assert_non_null(json_object_get(route, "required"));
-    assert_null(json_object_get(json_object_get(schemas, "RoutePatch"), "required"));
+    assert_non_null(json_object_get(members, "hosts_unicode"));
+    assert_int_equal(json_array_size(json_object_get(route, "oneOf")), 3);
+    const json_t *patch = json_object_get(schemas, "RoutePatch");
+    assert_null(json_object_get(patch, "required"));
+    assert_null(json_object_get(patch, "oneOf"));
     assert_non_null(json_object_get(
         json_object_get(json_object_get(schemas, "Certificate"), "properties"), "updated_at"));
     assert_string_equal(json_string_value(json_object_get(doc, "openapi")), "3.1.0");
@@ -114,6 +144,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_every_row_is_an_operation, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_references_lead_somewhere, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_operation_ids_are_unique, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_is_not_available_says_so, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_schemas, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
