@@ -35,8 +35,8 @@ static const struct group groups[] = {
 static const char run_synopsis[] =
     "  gatehouse run [--data DIR] [--http ADDR:PORT]... [--https ADDR:PORT]... "
     "[--admin ADDR:PORT]\n"
-    "                [--admin-host NAME]... [--workers N] [--user NAME] [--log-level L] "
-    "[--access-log PATH|-|off]\n"
+    "                [--admin-host NAME]... [--workers N] [--user NAME] [--log-level L]\n"
+    "                [--access-log PATH|-|off]\n"
     "                [--access-log-format human|json|combined] [--resolver IP:PORT]\n";
 
 static void print_synopsis(FILE *out, const char *group, const struct cli_command *c)

@@ -43,7 +43,7 @@ static bool take_over(int fd, const struct stat *old)
     /* Only root gives files away.  The owner first: it may cost some bits of the mode. */
     if (fchown(fd, old->st_uid, old->st_gid) != 0 && errno != EPERM)
         return false;
-    return fchmod(fd, old->st_mode & 07777) == 0;
+    return fchmod(fd, old->st_mode & 0777) == 0;
 }
 
 static bool write_beside(const char *temporary, int fd, const char *path,

@@ -15,8 +15,9 @@ static bool is_in_trouble(const struct upstream *u, const struct target *t,
 {
     uint32_t trouble = load(&t->live->trouble);
     int64_t since_s = clock_now_at() - r->error_at;
+    /* A clock that was set back ends the doubt. */
     if (trouble == TROUBLE_DOUBT)
-        return since_s < (int64_t)(u->health.interval_ms / 1000);
+        return since_s >= 0 && since_s < (int64_t)(u->health.interval_ms / 1000);
     return trouble != TROUBLE_NONE;
 }
 

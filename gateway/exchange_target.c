@@ -234,11 +234,10 @@ void exchange_on_timer(struct timer *t)
         return;
     }
     struct err e = silence(x);
-    if (err_is(e, ERR_TARGET_TIMEOUT)) {
+    /* Nobody need speak in a tunnel. */
+    if (err_is(e, ERR_TARGET_TIMEOUT) && !x->is_tunnel) {
         note_error(x, e);
-        /* Nobody need speak in a tunnel. */
-        if (!x->is_tunnel)
-            health_note_failure(x->route, x->target, e, loop_now_ms(x->worker->loop));
+        health_note_failure(x->route, x->target, e, loop_now_ms(x->worker->loop));
     }
     exchange_give_up(x, e);
 }

@@ -4,7 +4,7 @@
  *          target's URL, so that nobody can make one up, read a target out of it (RFC 2104)
  *          or see that two routes share one; and the Set-Cookie field that carries it (RFC
  *          6265 4.1): HttpOnly, SameSite=Lax, Path of the route.
- * Thread:  the store, under its writer lock; fuzzers.
+ * Thread:  the store, under its writer lock.
  * Owns:    results live in the route's arena, and so long as the key is the same they stay
  *          the same: through edits, restarts, and for every gateway of one store.
  * Fails:   ERR_MEMORY, ERR_CRYPTO. */

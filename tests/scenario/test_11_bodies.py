@@ -464,6 +464,17 @@ def test_tunnel_ends_when_the_target_ends(gateway, origin, host):
         assert client.read_until_closed() == b"bye"
 
 
+def test_idle_tunnel_is_closed_and_nobody_is_blamed(gateway, origin, host):
+    origin.on("/ws", switch_and_shout)
+    gateway.put_route("r", host, origin.url, upstream={"timeouts": {"idle": "200ms"}})
+    with gateway.client() as client:
+        client.send(upgrade(host))
+        assert client.read_head().status == 101
+        assert client.read_until_closed() == b"hello"
+    (target,) = gateway.must("GET", "/v1/status")["routes"][0]["targets"]
+    assert (target["state"], target["failures"]) == ("up", 0)
+
+
 def test_upgrade_that_the_target_declines_is_an_ordinary_answer(gateway, origin, host):
     origin.answer("/ws", response(400, "Bad Request", body=b"no"))
     gateway.put_route("r", host, origin.url)

@@ -38,6 +38,8 @@ static const struct {
      false, 0, 0, false, "failing", true},
     {"answers begin, and none came to its end since", ERR_TARGET_RESET, NOW_AT - 9, NOW_AT,
      TROUBLE_DOUBT, false, false, 0, 0, false, "down", false},
+    {"answers begin, and the clock was set back", ERR_TARGET_RESET, NOW_AT + 60, NOW_AT,
+     TROUBLE_DOUBT, false, false, 0, 0, false, "up", true},
     {"answers begin, and none was cut for long", ERR_TARGET_RESET, NOW_AT - 10, NOW_AT,
      TROUBLE_DOUBT, false, false, 0, 0, false, "up", true},
     {"one of several", ERR_TARGET_CONNECT, 101, 100, TROUBLE_SILENT, true, false, 0, 0, false,
