@@ -3,6 +3,7 @@
 
 #include "gateway/exchange.h"
 #include "gateway/http/h1_codec.h"
+#include "gateway/http/h2_codec.h"
 #include "gateway/link.h"
 
 #include "gateway/base/limits.h"
@@ -16,7 +17,7 @@
 enum conn_state {
     CONN_HANDSHAKE,
     CONN_IDLE,   /* between requests */
-    CONN_BUSY,   /* exchange is set */
+    CONN_BUSY,   /* exchanges are under way */
     CONN_LINGER, /* all is said: reading until the client has seen it */
     CONN_CLOSED, /* waits for the deferred phase to be freed */
 };
@@ -31,10 +32,11 @@ struct conn {
     const char *tls_version; /* once the handshake is over */
     struct tls_choice choice;
     enum conn_state state;
-    struct exchange *exchange;
+    struct list exchanges;  /* HTTP/1.1: one at most */
     uint64_t idle_since_ms; /* no exchange and nothing sent since */
-    bool was_partial; /* a head had begun, and was not complete, when the timer last looked */
-    bool has_ended;   /* the client will send no more; what is queued still goes out */
+    uint32_t begun_count;   /* requests; tells one head from the next */
+    uint32_t partial_at;    /* begun_count when the timer found a head incomplete; 0: none */
+    bool has_ended;         /* the client will send no more; what is queued still goes out */
     struct timer timer;
     struct deferred reaper;
 };
@@ -93,13 +95,18 @@ static void on_reap(struct deferred *d)
     worker_conn_ended(w);
 }
 
+static void leave_exchanges(struct conn *c, struct err why)
+{
+    struct list_node *n;
+    while ((n = list_pop_front(&c->exchanges)) != NULL)
+        exchange_on_client_gone(exchange_of_node(n), why);
+}
+
 static void close_for(struct conn *c, void (*close_link)(struct link *l), struct err why)
 {
     if (c->state == CONN_CLOSED)
         return;
-    struct exchange *x = c->exchange;
     c->state = CONN_CLOSED;
-    c->exchange = NULL;
     loop_timer_stop(c->worker->loop, &c->timer);
     close_link(&c->link);
     list_remove(&c->node);
@@ -107,14 +114,13 @@ static void close_for(struct conn *c, void (*close_link)(struct link *l), struct
     metric_add(METRIC_CONNECTIONS_OPEN, -1);
     c->reaper.on_run = on_reap;
     loop_defer(c->worker->loop, &c->reaper);
-    if (x != NULL)
-        exchange_on_client_gone(x, why);
+    leave_exchanges(c, why);
 }
 
 /* An answer under way must not look complete. */
 static void end(struct conn *c, struct err why)
 {
-    close_for(c, c->exchange != NULL ? link_cut : link_close, why);
+    close_for(c, list_is_empty(&c->exchanges) ? link_close : link_cut, why);
 }
 
 void conn_close(struct conn *c)
@@ -132,6 +138,7 @@ void conn_stop(struct conn *c)
 static void linger(struct conn *c)
 {
     c->state = CONN_LINGER;
+    codec_refuse_reuse(c->link.codec);
     c->idle_since_ms = loop_now_ms(c->worker->loop);
     link_half_close(&c->link);
     link_discard_input(&c->link);
@@ -143,7 +150,7 @@ static void linger(struct conn *c)
 static void go_idle(struct conn *c)
 {
     c->state = CONN_IDLE;
-    c->was_partial = false;
+    c->partial_at = 0;
     c->idle_since_ms = loop_now_ms(c->worker->loop);
     loop_timer_set(c->worker->loop, &c->timer, HEAD_LIMIT_MS);
 }
@@ -157,55 +164,84 @@ static void take_next(struct conn *c)
     link_read_soon(&c->link);
 }
 
-void conn_on_exchange_end(struct conn *c, bool is_cut)
+static bool is_shared(const struct conn *c)
 {
-    c->exchange = NULL;
-    if (is_cut) {
-        close_for(c, link_cut, fail(ERR_CLIENT_GONE, 0));
-    } else if (c->worker->is_draining || !codec_can_reuse(c->link.codec)) {
+    return codec_is_multiplexed(c->link.codec);
+}
+
+/* Nothing is under way.  What is still to be sent may need the client's leave: then it is
+ * listened to until all is sent, or it has been silent for too long. */
+static void rest(struct conn *c)
+{
+    bool is_last = c->worker->is_draining || !codec_can_reuse(c->link.codec);
+    bool is_said = !is_shared(c) || codec_is_flushed(c->link.codec);
+    if (is_last && is_said) {
         linger(c);
-    } else {
-        go_idle(c);
-        take_next(c);
+        return;
     }
+    go_idle(c);
+    take_next(c);
+}
+
+void conn_on_exchange_end(struct conn *c, struct exchange *x, bool is_cut)
+{
+    list_remove(exchange_node(x));
+    if (is_cut && !is_shared(c))
+        close_for(c, link_cut, fail(ERR_CLIENT_GONE, 0));
+    else if (list_is_empty(&c->exchanges) && c->state == CONN_BUSY)
+        rest(c);
 }
 
 void conn_drain(struct conn *c)
 {
-    if (c->state == CONN_IDLE && !codec_has_begun(c->link.codec))
+    if (c->state == CONN_IDLE && !codec_has_begun(c->link.codec)) {
         linger(c);
-    else if (c->state == CONN_BUSY)
+    } else if (c->state == CONN_BUSY) {
         codec_refuse_reuse(c->link.codec);
+        link_flush_soon(&c->link);
+    }
 }
 
-/* Answers what could not be read to its end. */
+static void add_exchange(struct conn *c, struct exchange *x)
+{
+    list_push_back(&c->exchanges, exchange_node(x));
+    c->state = CONN_BUSY;
+}
+
+/* Answers what could not be read to its end, where it can be told of one request alone. */
 static void refuse(struct conn *c, struct err e)
 {
-    if (c->exchange == NULL)
-        c->exchange = exchange_new_unasked(c->worker, c);
-    if (c->exchange == NULL) {
-        conn_close(c);
+    if (is_shared(c)) {
+        leave_exchanges(c, e);
+        linger(c);
         return;
     }
-    c->state = CONN_BUSY;
-    exchange_refuse(c->exchange, e);
+    if (list_is_empty(&c->exchanges)) {
+        struct exchange *x = exchange_new_unasked(c->worker, c);
+        if (x == NULL) {
+            conn_close(c);
+            return;
+        }
+        add_exchange(c, x);
+    }
+    exchange_refuse(exchange_of_node(list_first(&c->exchanges)), e);
 }
 
 /* Looks every HEAD_LIMIT_MS: a head that is not complete after one to two of these is an
  * attack or a dead client; silence between requests may last KEEPALIVE_IDLE_MS. */
-static void check_idle(struct conn *c)
+static void check_quiet(struct conn *c)
 {
     bool is_partial = codec_has_begun(c->link.codec);
     uint64_t idle_ms = loop_now_ms(c->worker->loop) - c->idle_since_ms;
-    if (is_partial && c->was_partial) {
+    if (is_partial && c->partial_at == c->begun_count + 1) {
         refuse(c, fail(ERR_CLIENT_TIMEOUT, 0));
         return;
     }
-    if (!is_partial && idle_ms >= KEEPALIVE_IDLE_MS) {
+    if (!is_partial && c->state == CONN_IDLE && idle_ms >= KEEPALIVE_IDLE_MS) {
         linger(c);
         return;
     }
-    c->was_partial = is_partial;
+    c->partial_at = is_partial ? c->begun_count + 1 : 0;
     loop_timer_set(c->worker->loop, &c->timer, HEAD_LIMIT_MS);
 }
 
@@ -229,12 +265,15 @@ static void on_timer(struct timer *t)
         conn_close(c);
         return;
     case CONN_IDLE:
-        check_idle(c);
+        check_quiet(c);
         return;
     case CONN_LINGER:
         check_linger(c);
         return;
-    case CONN_BUSY:   /* the exchange has its own limits */
+    case CONN_BUSY: /* exchanges have their own limits, but not what comes beside them */
+        if (is_shared(c))
+            check_quiet(c);
+        return;
     case CONN_CLOSED: /* stopped */
         return;
     }
@@ -242,43 +281,63 @@ static void on_timer(struct timer *t)
 
 /* ---- codec events ---- */
 
-static struct arena *on_begin(void *arg, uint32_t id)
+static struct arena *on_begin(void *arg, uint32_t id, void **ret_user)
 {
     struct conn *c = arg;
-    assert(c->exchange == NULL); /* the link rests until the last one is gone */
-    c->exchange = exchange_new(c->worker, c, id);
-    if (c->exchange == NULL)
-        return NULL; /* the codec fails with ERR_MEMORY */
-    c->state = CONN_BUSY;
-    return exchange_arena(c->exchange);
+    assert(is_shared(c) || list_is_empty(&c->exchanges)); /* the link rests until then */
+    struct exchange *x = exchange_new(c->worker, c, id);
+    if (x == NULL)
+        return NULL; /* the codec refuses it */
+    c->begun_count++;
+    add_exchange(c, x);
+    *ret_user = x;
+    return exchange_arena(x);
 }
 
-static struct err on_head(void *arg, uint32_t id, struct http_head *head)
+static struct err on_head(void *arg, void *user, struct http_head *head)
 {
-    struct conn *c = arg;
-    (void)id;
-    return exchange_on_head(c->exchange, head);
+    (void)arg;
+    return exchange_on_head(user, head);
 }
 
-static void on_refused(void *arg, uint32_t id, const struct http_head *head)
+static void on_refused(void *arg, void *user, const struct http_head *head)
 {
-    struct conn *c = arg;
-    (void)id;
-    exchange_on_refused(c->exchange, head);
+    (void)arg;
+    exchange_on_refused(user, head);
 }
 
-static struct err on_body(void *arg, uint32_t id, struct str bytes)
+static struct err on_body(void *arg, void *user, struct str bytes)
 {
-    struct conn *c = arg;
-    (void)id;
-    return c->exchange == NULL ? OK : exchange_on_body(c->exchange, bytes);
+    (void)arg;
+    return exchange_on_body(user, bytes);
 }
 
-static struct err on_end(void *arg, uint32_t id, const struct http_fields *trailers)
+static struct err on_end(void *arg, void *user, const struct http_fields *trailers)
+{
+    (void)arg;
+    return exchange_on_end(user, trailers);
+}
+
+static void on_reset(void *arg, void *user, struct err e)
+{
+    (void)arg;
+    if (err_is(e, ERR_CLIENT_GONE))
+        exchange_on_client_reset(user, e);
+    else
+        exchange_refuse(user, e);
+}
+
+static void on_sent(void *arg, void *user)
+{
+    (void)arg;
+    exchange_on_client_sent(user);
+}
+
+static void on_last(void *arg)
 {
     struct conn *c = arg;
-    (void)id;
-    return c->exchange == NULL ? OK : exchange_on_end(c->exchange, trailers);
+    if (c->state == CONN_IDLE)
+        rest(c);
 }
 
 static const struct codec_events codec_events = {
@@ -287,7 +346,24 @@ static const struct codec_events codec_events = {
     .on_refused = on_refused,
     .on_body = on_body,
     .on_end = on_end,
+    .on_reset = on_reset,
+    .on_sent = on_sent,
+    .on_last = on_last,
 };
+
+static struct err make_codec(struct conn *c)
+{
+    const SSL *ssl = transport_ssl(&c->link.transport);
+    struct codec_options o = {.events = &codec_events,
+                              .arg = c,
+                              .out = &c->link.out,
+                              .pass = link_pass,
+                              .pass_arg = &c->link,
+                              .max_head_bytes =
+                                  snapshot_settings(c->worker->snapshot)->max_header_bytes};
+    return ssl != NULL && tls_is_h2(ssl) ? h2_codec_new_server(&o, &c->link.codec)
+                                         : h1_codec_new_server(&o, &c->link.codec);
+}
 
 /* ---- link events ---- */
 
@@ -296,10 +372,15 @@ static void on_link_open(struct link *l)
     struct conn *c = container_of(l, struct conn, link);
     metric_add(METRIC_HANDSHAKES_TOTAL, 1);
     c->tls_version = SSL_get_version(transport_ssl(&l->transport));
+    if (failed(make_codec(c))) {
+        conn_close(c);
+        return;
+    }
     if (c->worker->is_draining)
         linger(c);
     else
         go_idle(c);
+    link_flush_soon(l); /* what a codec says first */
 }
 
 /* A request that cannot be read is answered; a connection that cannot be read is closed. */
@@ -321,7 +402,11 @@ static void on_link_eof(struct link *l)
     struct conn *c = container_of(l, struct conn, link);
     /* A half-closed client still gets the answer it waits for, to its last byte. */
     if (c->state == CONN_BUSY) {
-        exchange_on_client_eof(c->exchange);
+        struct list_node *next, *n = list_first(&c->exchanges);
+        for (; n != NULL; n = next) {
+            next = list_after(&c->exchanges, n);
+            exchange_on_client_eof(exchange_of_node(n));
+        }
         return;
     }
     if (link_is_flushed(l))
@@ -335,12 +420,16 @@ static void on_link_eof(struct link *l)
 static void on_link_sent(struct link *l)
 {
     struct conn *c = container_of(l, struct conn, link);
-    if (c->exchange != NULL) {
-        exchange_on_client_sent(c->exchange);
+    if (c->state == CONN_BUSY && is_shared(c))
+        return; /* each of them hears of its own share */
+    if (c->state == CONN_BUSY) {
+        exchange_on_client_sent(exchange_of_node(list_first(&c->exchanges)));
         return;
     }
     c->idle_since_ms = loop_now_ms(c->worker->loop);
-    if (c->state == CONN_IDLE)
+    if (c->state == CONN_IDLE && is_shared(c))
+        rest(c);
+    else if (c->state == CONN_IDLE)
         take_next(c);
     if (c->state != CONN_LINGER || !link_is_flushed(l))
         return;
@@ -378,14 +467,9 @@ static struct err start(struct conn *c, int fd)
                                                    .events = &link_events,
                                                    .fd = fd,
                                                    .ssl = ssl}));
-    struct codec_options o = {.events = &codec_events,
-                              .arg = c,
-                              .out = &c->link.out,
-                              .pass = link_pass,
-                              .pass_arg = &c->link,
-                              .max_head_bytes =
-                                  snapshot_settings(w->snapshot)->max_header_bytes};
-    struct err e = h1_codec_new_server(&o, &c->link.codec);
+    if (c->is_tls)
+        return OK; /* once the handshake has settled which */
+    struct err e = make_codec(c);
     if (failed(e))
         link_close(&c->link);
     return e;
@@ -420,6 +504,7 @@ void conn_accept(struct worker *w, enum listener_kind kind, int fd, const struct
         c->local = *local;
     c->is_tls = kind == LISTENER_HTTPS;
     c->timer.on_fire = on_timer;
+    list_init(&c->exchanges);
     struct err e = start(c, fd);
     if (failed(e)) {
         metric_add(METRIC_CONNECTIONS_REFUSED, 1);

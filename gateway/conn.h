@@ -1,9 +1,10 @@
 /* conn.h - one client connection.
  *
  * Purpose: socket, TLS and codec of a client; deadlines while no exchange is under way; an
- *          orderly end. Nothing per request lives here.
+ *          orderly end. Nothing per request lives here. Which version of HTTP is spoken is
+ *          settled by TLS (ALPN), and known to the codec alone from then on.
  * Thread:  the worker's.
- * Owns:    its link and its exchange; gives its memory back itself when closed.
+ * Owns:    its link and its exchanges; gives its memory back itself when closed.
  * Limits:  HANDSHAKE_LIMIT_MS, HEAD_LIMIT_MS, KEEPALIVE_IDLE_MS, LINGER_MS.
  * Fails:   a malformed request is answered and the connection closed. */
 #pragma once
@@ -33,7 +34,7 @@ void conn_endpoints(struct conn *c, struct proxy_header *ret_endpoints);
 const struct tls_choice *conn_tls_choice(const struct conn *c);
 
 /* The exchange is over and about to be freed.  is_cut: its answer could not be completed. */
-void conn_on_exchange_end(struct conn *c, bool is_cut);
+void conn_on_exchange_end(struct conn *c, struct exchange *x, bool is_cut);
 
 /* The worker is draining: an idle connection closes, a busy one after its exchange. */
 void conn_drain(struct conn *c);

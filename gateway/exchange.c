@@ -71,11 +71,21 @@ struct exchange *exchange_new_unasked(struct worker *w, struct conn *conn)
 {
     struct exchange *x = exchange_new(w, conn, 0);
     if (x != NULL &&
-        failed(codec_open(x->client_leg.link->codec, x->arena, &x->client_leg.id))) {
+        failed(codec_open(x->client_leg.link->codec, x->arena, x, &x->client_leg.id))) {
         free_exchange(x);
         return NULL;
     }
     return x;
+}
+
+struct list_node *exchange_node(struct exchange *x)
+{
+    return &x->node;
+}
+
+struct exchange *exchange_of_node(struct list_node *n)
+{
+    return container_of(n, struct exchange, node);
 }
 
 struct arena *exchange_arena(struct exchange *x)
@@ -109,8 +119,10 @@ static void finish(struct exchange *x)
         else
             target_conn_release(x->target_conn);
     }
-    if (x->conn != NULL)
-        conn_on_exchange_end(x->conn, is_cut);
+    if (x->conn != NULL) {
+        leg_forget(&x->client_leg);
+        conn_on_exchange_end(x->conn, x, is_cut);
+    }
     free_exchange(x);
 }
 
@@ -308,7 +320,7 @@ static struct err write_request(struct exchange *x)
         target_note_failure(x->target, fail(ERR_TARGET_LOOP, 0));
         return fail(ERR_TARGET_LOOP, 0);
     }
-    TRY(codec_open(l->link->codec, x->arena, &l->id));
+    TRY(codec_open(l->link->codec, x->arena, x, &l->id));
     bool is_end = x->request.body == HTTP_BODY_NONE;
     TRY(leg_send_head(l, &x->request_out, is_end));
     if (buf_len(&x->early) > 0)
@@ -460,10 +472,10 @@ void exchange_on_client_eof(struct exchange *x)
         exchange_give_up(x, fail(ERR_QUEUE_LEFT, 0));
 }
 
-void exchange_on_client_gone(struct exchange *x, struct err e)
+/* Nobody is left to answer. */
+static void let_go(struct exchange *x, struct err e)
 {
     exchange_leave_queue(x);
-    x->conn = NULL;
     if (x->step != STEP_END)
         exchange_note_end(x, e);
     if (x->step != STEP_END && x->outbound == FLOW_BODY)
@@ -473,4 +485,15 @@ void exchange_on_client_gone(struct exchange *x, struct err e)
         x->target_conn = NULL;
     }
     exchange_finish_soon(x);
+}
+
+void exchange_on_client_gone(struct exchange *x, struct err e)
+{
+    x->conn = NULL;
+    let_go(x, e);
+}
+
+void exchange_on_client_reset(struct exchange *x, struct err e)
+{
+    let_go(x, e);
 }

@@ -44,3 +44,10 @@ void exchange_on_client_eof(struct exchange *x);
 
 /* The client's connection is gone: no more calls to it; the exchange ends by itself. */
 void exchange_on_client_gone(struct exchange *x, struct err e);
+
+/* The client has taken this request back; its connection goes on. */
+void exchange_on_client_reset(struct exchange *x, struct err e);
+
+/* In the connection's list of what is under way. */
+struct list_node *exchange_node(struct exchange *x);
+struct exchange *exchange_of_node(struct list_node *n);

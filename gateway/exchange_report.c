@@ -43,7 +43,15 @@ static const char *version_of(const struct http_head *request)
 {
     if (request->method.len == 0)
         return NULL;
-    return request->version == HTTP_1_0 ? "1.0" : "1.1";
+    switch (request->version) {
+    case HTTP_1_0:
+        return "1.0";
+    case HTTP_1_1:
+        return "1.1";
+    case HTTP_2:
+        break;
+    }
+    return "2.0";
 }
 
 /* Of the request's head, where the form of the log shows it. */

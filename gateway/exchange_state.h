@@ -27,7 +27,8 @@ enum flow { FLOW_HEAD, FLOW_BODY, FLOW_DONE };
 
 struct exchange {
     struct worker *worker;
-    struct conn *conn; /* NULL: the client is gone */
+    struct conn *conn;     /* NULL: the client is gone */
+    struct list_node node; /* in the list of conn */
     struct arena *arena;
     struct pin *pin;
     struct leg client_leg; /* while conn is set */

@@ -1,12 +1,15 @@
 /* leg.h - one side of an exchange: its part of the connection to the client, or to the target.
  *
  * Purpose: the exchange says the same to both sides; what else a connection carries is nothing
- *          to it.  Bytes read on one side go to the other side's codec; when too much waits
- *          there, reading here stops until enough has been sent.
+ *          to it: where one carries many, theirs is a share of it, not the whole.  Bytes read
+ *          on one side go to the other side's codec; when too much waits there, reading here
+ *          stops until enough has been sent.
  * Thread:  the worker's.
  * Owns:    nothing: the link is the connection's.
  * Limits:  RELAY_HIGH_BYTES queued, plus one read.
- * Fails:   what the codec_send_ functions say. */
+ * Fails:   what the codec_send_ functions say.
+ *
+ * The one place that tells a connection with one exchange at a time from one with many. */
 #pragma once
 
 #include "gateway/link.h"
@@ -20,33 +23,57 @@ struct leg {
     uint64_t received_mark;
 };
 
+static inline bool leg_is_shared(const struct leg *l)
+{
+    return codec_is_multiplexed(l->link->codec);
+}
+
 /* Bytes that wait to be sent. */
 static inline size_t leg_queued(const struct leg *l)
 {
-    return link_queued(l->link);
+    return leg_is_shared(l) ? codec_queued(l->link->codec, l->id) : link_queued(l->link);
 }
 
-/* True when all that was sent is with the kernel. */
+/* True when all that was sent is with the kernel, or on its way there. */
 static inline bool leg_is_flushed(const struct leg *l)
 {
-    return link_is_flushed(l->link);
+    return leg_is_shared(l) ? leg_queued(l) == 0 : link_is_flushed(l->link);
 }
 
-/* The peer is not read from until it is resumed. */
+/* The peer is not read from, or given no more leave to send, until it is resumed. */
 static inline void leg_pause(struct leg *l)
 {
-    link_pause(l->link);
+    if (leg_is_shared(l))
+        codec_pause(l->link->codec, l->id);
+    else
+        link_pause(l->link);
 }
 
 static inline void leg_resume(struct leg *l)
 {
-    link_resume(l->link);
+    if (!leg_is_shared(l)) {
+        link_resume(l->link);
+        return;
+    }
+    codec_resume(l->link->codec, l->id);
+    link_flush_soon(l->link);
 }
 
-/* Nothing else is sent on this connection after the exchange. */
+/* What the peer has still to say of this exchange is not waited for: a connection of its own
+ * ends with it, and of a shared one its part. */
 static inline void leg_refuse_reuse(struct leg *l)
 {
-    codec_refuse_reuse(l->link->codec);
+    if (!leg_is_shared(l))
+        codec_refuse_reuse(l->link->codec);
+}
+
+/* The exchange is over, and perhaps incomplete: the rest of the connection goes on. */
+static inline void leg_forget(struct leg *l)
+{
+    if (!leg_is_shared(l))
+        return;
+    codec_forget(l->link->codec, l->id);
+    link_flush_soon(l->link);
 }
 
 /* ---- since when it counts whether something was sent, or has come ---- */
@@ -94,7 +121,8 @@ static inline struct err leg_send_end(struct leg *l, const struct http_fields *t
 static inline struct err leg_end_tunnel(struct leg *l)
 {
     TRY(leg_send_end(l, NULL));
-    link_half_close(l->link);
+    if (!leg_is_shared(l))
+        link_half_close(l->link);
     return OK;
 }
 

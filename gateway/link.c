@@ -60,9 +60,15 @@ void link_close(struct link *l)
         close_now(l);
 }
 
-bool link_is_flushed(const struct link *l)
+/* All of out is with the kernel. */
+static bool is_written(const struct link *l)
 {
     return buf_len(&l->out) == 0 && transport_is_flushed(&l->transport);
+}
+
+bool link_is_flushed(const struct link *l)
+{
+    return is_written(l) && (l->codec == NULL || codec_is_flushed(l->codec));
 }
 
 bool link_has_sent_all(const struct link *l)
@@ -152,6 +158,8 @@ static struct err feed(struct link *l, struct str bytes, bool is_from_in)
     l->priv.is_feeding = true;
     struct err e = codec_feed(l->codec, bytes, &used);
     l->priv.is_feeding = false;
+    if (codec_is_multiplexed(l->codec))
+        link_flush_soon(l); /* whatever its peer is to be told now */
     if (l->priv.must_close) {
         close_now(l);
         return fail(ERR_CANCELLED, 0);
@@ -288,6 +296,19 @@ size_t link_pass(void *link, struct str bytes)
     return sent - from_out;
 }
 
+/* Has the codec decide what goes next. */
+static struct err fill(struct link *l)
+{
+    l->priv.is_feeding = true;
+    struct err e = codec_fill(l->codec);
+    l->priv.is_feeding = false;
+    if (l->priv.must_close) {
+        close_now(l);
+        return fail(ERR_CANCELLED, 0);
+    }
+    return e;
+}
+
 static void flush(struct link *l)
 {
     size_t sent = 0;
@@ -295,11 +316,15 @@ static void flush(struct link *l)
         buf_clear(&l->out);
         return;
     }
+    struct err filled = fill(l);
+    if (err_is(filled, ERR_CANCELLED))
+        return;
     struct err e = l->priv.write_error;
-    bool had_bytes = !link_is_flushed(l);
+    bool had_bytes = !is_written(l);
     if (had_bytes)
         note_write(l);
-    if (had_bytes && !failed(e) && l->priv.is_half_closing)
+    bool is_last = l->priv.is_half_closing && codec_is_flushed(l->codec);
+    if (had_bytes && !failed(e) && is_last)
         e = transport_write_last(&l->transport, buf_view(&l->out), &sent);
     else if (had_bytes && !failed(e))
         e = transport_write(&l->transport, buf_view(&l->out), STR_NONE, &sent);
@@ -314,8 +339,12 @@ static void flush(struct link *l)
         l->priv.is_half_closing = false;
         transport_shutdown(&l->transport);
     }
-    if (had_bytes && (sent > 0 || link_is_flushed(l)))
+    if (sent > 0 && buf_len(&l->out) == 0 && codec_is_multiplexed(l->codec))
+        loop_defer_next(l->priv.loop, &l->priv.flush_work); /* there may be more to decide */
+    if (had_bytes && (sent > 0 || is_written(l)))
         l->priv.events->on_sent(l);
+    if (failed(filled) && is_written(l) && !l->priv.is_input_over && !l->priv.is_discarding)
+        report(l, filled); /* the peer has been told */
 }
 
 static void on_flush(struct deferred *d)

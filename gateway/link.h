@@ -37,8 +37,8 @@ enum link_state { LINK_CLOSED, LINK_HANDSHAKE, LINK_OPEN };
 
 struct link {
     struct transport transport;
-    struct codec *codec;
-    struct buf out; /* the codec's output */
+    struct codec *codec; /* the owner sets it; with TLS in on_open at the latest */
+    struct buf out;      /* the codec's output */
     uint64_t received_bytes;
     uint64_t write_count; /* attempts to send; unchanged: nothing of what was queued has left */
     struct {
@@ -71,8 +71,8 @@ struct link_options {
     SSL *ssl; /* taken over; NULL: plain */
 };
 
-/* Starts watching.  codec and out are set up by the owner before the first byte can arrive,
- * i.e. in the same turn.  A failure leaves the link closed, fd and ssl freed. */
+/* Starts watching.  codec is set up by the owner before the first byte can arrive, i.e. in the
+ * same turn or, with TLS, in on_open.  A failure leaves the link closed, fd and ssl freed. */
 struct err link_open(struct link *l, const struct link_options *o);
 
 /* Harmless if closed. */
@@ -92,7 +92,7 @@ static inline size_t link_queued(const struct link *l)
     return buf_len(&l->out);
 }
 
-/* True when all that was sent is with the kernel. */
+/* True when all that was sent is with the kernel, and nothing waits in the codec. */
 bool link_is_flushed(const struct link *l);
 
 /* The same, and no write has failed: the peer will get it unless the connection breaks. */

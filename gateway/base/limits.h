@@ -71,6 +71,17 @@
     (1 * MIB)          /* ... and this is the end: a head, a chunk and the high mark fit */
 #define LINGER_MS 2000 /* reading on after a final error answer, so it is not lost */
 
+#define H2_STREAMS_MAX         100 /* exchanges at once per connection (RFC 9113 6.5.2) */
+#define H2_WINDOW_BYTES        (256 * KIB) /* body sent unasked, per stream ... */
+#define H2_CONN_WINDOW_BYTES   (1 * MIB)   /* ... and per connection: what paused ones hold */
+#define H2_OUT_BYTES           (32 * KIB)  /* framed ahead: beyond it urgency is not heeded */
+#define H2_QUEUE_MAX_BYTES     (1 * MIB)   /* of a stream, unsent: as LINK_OUT_MAX_BYTES */
+#define H2_QUEUED_BUDGET_BYTES (4 * MIB)   /* unsent of a connection; then each byte ... */
+#define H2_QUEUED_WEIGHT       16          /* ... counts so often: targets pause sooner */
+#define H2_GLITCHES_MAX        500  /* resets, pings, ... that no answer sent has made up for */
+#define H2_USEFUL_BYTES        1024 /* a DATA frame from which on it makes up for a glitch */
+#define H2_UPDATE_MIN_BYTES    256  /* smaller WINDOW_UPDATEs are glitches */
+
 /* gateway: target side */
 #define CONNECT_LIMIT_MS 5000 /* default of timeouts.connect: TCP and TLS together */
 #define RESPONSE_LIMIT_MS                                                                      \

@@ -9,18 +9,31 @@ static unsigned char byte_at(struct str s, size_t i)
     return i < s.len ? (unsigned char)s.p[i] : 0;
 }
 
-struct err text_base64url(struct buf *out, struct str bytes)
+static struct err encode(struct buf *out, struct str bytes, const char *alphabet)
 {
     for (size_t i = 0; i < bytes.len; i += 3) {
         uint32_t group = (uint32_t)byte_at(bytes, i) << 16 |
                          (uint32_t)byte_at(bytes, i + 1) << 8 | byte_at(bytes, i + 2);
         char quad[4];
         for (int k = 0; k < 4; k++)
-            quad[k] = url_alphabet[(group >> (18 - 6 * k)) & 63];
+            quad[k] = alphabet[(group >> (18 - 6 * k)) & 63];
         size_t left = bytes.len - i;
         TRY(buf_append(out, str_make(quad, left >= 3 ? 4 : left + 1)));
     }
     return OK;
+}
+
+struct err text_base64(struct buf *out, struct str bytes)
+{
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    TRY(encode(out, bytes, alphabet));
+    return buf_append(out, str_sub(STR("=="), 0, (3 - bytes.len % 3) % 3));
+}
+
+struct err text_base64url(struct buf *out, struct str bytes)
+{
+    return encode(out, bytes, url_alphabet);
 }
 
 static int sextet(char c)

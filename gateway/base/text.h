@@ -9,6 +9,9 @@
 #include "gateway/base/arena.h"
 #include "gateway/base/buf.h"
 
+/* RFC 4648 section 4. */
+struct err text_base64(struct buf *out, struct str bytes);
+
 /* RFC 4648 section 5, without padding. */
 struct err text_base64url(struct buf *out, struct str bytes);
 

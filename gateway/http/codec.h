@@ -36,17 +36,26 @@ struct codec;
  * error ends the feed with that error.  Callbacks may call the codec_send_ functions, but
  * neither feed nor free. */
 struct codec_events {
-    /* Server role: a request begins; the arena for its head, NULL: out of memory. */
-    struct arena *(*on_begin)(void *arg, uint32_t id);
-    struct err (*on_head)(void *arg, uint32_t id, struct http_head *head);
-    /* Server role: in place of on_head, before feed fails: what can be told of a head that is
-     * refused, for the log and the form of the answer only. head is valid during the call, its
-     * views in the arena. May be NULL. */
-    void (*on_refused)(void *arg, uint32_t id, const struct http_head *head);
+    /* Server role: a request begins; the arena for its head, NULL: out of memory. What is put
+     * into *ret_user comes back with each event of this exchange. */
+    struct arena *(*on_begin)(void *arg, uint32_t id, void **ret_user);
+    struct err (*on_head)(void *arg, void *user, struct http_head *head);
+    /* Server role: in place of on_head, before feed fails or on_reset: what can be told of a
+     * head that is refused, for the log and the form of the answer only. head is valid during
+     * the call, its views in the arena. May be NULL. */
+    void (*on_refused)(void *arg, void *user, const struct http_head *head);
     /* bytes are valid during the call only. After an upgrade: the tunnel's bytes. */
-    struct err (*on_body)(void *arg, uint32_t id, struct str bytes);
+    struct err (*on_body)(void *arg, void *user, struct str bytes);
     /* trailers may be NULL; they live in the arena. */
-    struct err (*on_end)(void *arg, uint32_t id, const struct http_fields *trailers);
+    struct err (*on_end)(void *arg, void *user, const struct http_fields *trailers);
+    /* HTTP/2 only: the peer, or the codec, gave up this exchange alone; the others go on. No
+     * further event of it comes; it is to be forgotten. */
+    void (*on_reset)(void *arg, void *user, struct err e);
+    /* HTTP/2 only, inside codec_fill: codec_queued has become lower. */
+    void (*on_sent)(void *arg, void *user);
+    /* HTTP/2 only: the peer has said that nothing will follow what is under way. May be
+     * NULL. */
+    void (*on_last)(void *arg);
 };
 
 /* A way past out for large pieces of a body, which saves a copy: sends what is in out and bytes
@@ -67,7 +76,7 @@ struct codec_options {
 struct codec_ops {
     struct err (*feed)(struct codec *c, struct str bytes, size_t *ret_used);
     struct err (*feed_eof)(struct codec *c);
-    struct err (*open)(struct codec *c, struct arena *a, uint32_t *ret_id);
+    struct err (*open)(struct codec *c, struct arena *a, void *user, uint32_t *ret_id);
     struct err (*send_head)(struct codec *c, uint32_t id, const struct http_head *head,
                             bool is_end);
     struct err (*send_body)(struct codec *c, uint32_t id, struct str bytes);
@@ -76,12 +85,26 @@ struct codec_ops {
     bool (*has_begun)(const struct codec *c);
     bool (*can_reuse)(const struct codec *c);
     void (*refuse_reuse)(struct codec *c);
+    /* The rest may be NULL: HTTP/1.1 has one exchange, and its link does what they do. */
+    struct err (*fill)(struct codec *c);
+    size_t (*queued)(const struct codec *c, uint32_t id);
+    void (*pause)(struct codec *c, uint32_t id);
+    void (*resume)(struct codec *c, uint32_t id);
+    void (*forget)(struct codec *c, uint32_t id);
+    size_t (*capacity)(const struct codec *c);
+    bool (*is_flushed)(const struct codec *c);
     void (*free)(struct codec *c);
 };
 
 struct codec {
     const struct codec_ops *ops;
 };
+
+/* Many exchanges at once: what waits, rests or ends is one of them, not the connection. */
+static inline bool codec_is_multiplexed(const struct codec *c)
+{
+    return c->ops->fill != NULL;
+}
 
 /* Takes *ret_used bytes: all of them, unless in the server role of HTTP/1.1 a request stands
  * behind one whose answer has not been sent: the rest is to be offered again after that, and
@@ -102,9 +125,10 @@ static inline struct err codec_feed_eof(struct codec *c)
  * to send_head must live as long.  ERR_TARGET_CLOSED: no other can be had on this
  * connection. Server role: an exchange for an answer to a request that did not come (408,
  * 503); the last one. */
-static inline struct err codec_open(struct codec *c, struct arena *a, uint32_t *ret_id)
+static inline struct err codec_open(struct codec *c, struct arena *a, void *user,
+                                    uint32_t *ret_id)
 {
-    return c->ops->open(c, a, ret_id);
+    return c->ops->open(c, a, user, ret_id);
 }
 
 /* head->fields: end-to-end fields only; framing and connection management are the codec's,
@@ -158,6 +182,55 @@ static inline bool codec_can_reuse(const struct codec *c)
 static inline void codec_refuse_reuse(struct codec *c)
 {
     c->ops->refuse_reuse(c);
+}
+
+/* The link is about to write: puts frames into out, the most urgent first, as far as they may
+ * be decided now.  To be called after feed and send_ functions, and when out has been sent.  An
+ * error is that of the connection: it ends when out has been sent. */
+static inline struct err codec_fill(struct codec *c)
+{
+    return c->ops->fill == NULL ? OK : c->ops->fill(c);
+}
+
+/* Nothing waits in the codec, be it for room in out or for the peer's leave to send it. */
+static inline bool codec_is_flushed(const struct codec *c)
+{
+    return c->ops->is_flushed == NULL || c->ops->is_flushed(c);
+}
+
+/* Bytes of this exchange's body that wait in the codec, besides those in out; more than there
+ * are while the connection as a whole holds too much. */
+static inline size_t codec_queued(const struct codec *c, uint32_t id)
+{
+    return c->ops->queued == NULL ? 0 : c->ops->queued(c, id);
+}
+
+/* The exchange cannot take more of its body for now: the peer gets no new credit for it. What
+ * the peer was allowed to send before is still delivered. */
+static inline void codec_pause(struct codec *c, uint32_t id)
+{
+    if (c->ops->pause != NULL)
+        c->ops->pause(c, id);
+}
+
+static inline void codec_resume(struct codec *c, uint32_t id)
+{
+    if (c->ops->resume != NULL)
+        c->ops->resume(c, id);
+}
+
+/* The exchange is freed: no event of it comes any more, and only now its place among the
+ * concurrent ones is free, so that who asks and takes back at once gains nothing by it. */
+static inline void codec_forget(struct codec *c, uint32_t id)
+{
+    if (c->ops->forget != NULL)
+        c->ops->forget(c, id);
+}
+
+/* Client role: how many further exchanges may be opened now. */
+static inline size_t codec_capacity(const struct codec *c)
+{
+    return c->ops->capacity == NULL ? codec_can_reuse(c) : c->ops->capacity(c);
 }
 
 static inline void codec_free(struct codec *c)

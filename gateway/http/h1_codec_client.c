@@ -30,6 +30,7 @@ struct client {
     } phase;
     bool is_last; /* no further exchange on this connection */
     uint32_t id;
+    void *user;          /* of the exchange under way, as its owner gave it */
     struct arena *arena; /* of the exchange under way; NULL: none is */
     unsigned interim_count;
     struct {
@@ -59,7 +60,7 @@ static void cut_exchange(struct client *k)
 
 /* ---- send ---- */
 
-static struct err open_exchange(struct codec *c, struct arena *a, uint32_t *ret_id)
+static struct err open_exchange(struct codec *c, struct arena *a, void *user, uint32_t *ret_id)
 {
     struct client *k = client_of(c);
     if (k->phase != PHASE_IDLE || k->is_last)
@@ -72,6 +73,7 @@ static struct err open_exchange(struct codec *c, struct arena *a, uint32_t *ret_
                                    .pass = k->options.pass,
                                    .pass_arg = k->options.pass_arg,
                                    .misfit = ERR_CLIENT_GONE};
+    k->user = user;
     *ret_id = ++k->id;
     return OK;
 }
@@ -153,7 +155,7 @@ static struct err end_response(struct client *k, bool has_more,
         k->writer.state = H1_WRITER_DONE;
     k->arena = NULL;
     k->request.upgrade = STR_NONE;
-    return k->options.events->on_end(k->options.arg, k->id, trailers);
+    return k->options.events->on_end(k->options.arg, k->user, trailers);
 }
 
 /* Every protocol the target switches to was among those asked for (RFC 9110 15.2.2). */
@@ -180,7 +182,7 @@ static struct err accept_switch(struct client *k, struct http_head *head)
     k->writer.state = H1_WRITER_RAW;
     k->phase = PHASE_TUNNEL;
     k->is_last = true;
-    return k->options.events->on_head(k->options.arg, k->id, head);
+    return k->options.events->on_head(k->options.arg, k->user, head);
 }
 
 static struct err accept_interim(struct client *k, struct http_head *head)
@@ -188,7 +190,7 @@ static struct err accept_interim(struct client *k, struct http_head *head)
     if (++k->interim_count > INTERIM_MAX)
         return fail(ERR_TARGET_BAD_RESPONSE, 0);
     k->scan = (struct h1_scan){0};
-    return k->options.events->on_head(k->options.arg, k->id, head);
+    return k->options.events->on_head(k->options.arg, k->user, head);
 }
 
 static struct err accept_final(struct client *k, struct http_head *head,
@@ -201,7 +203,7 @@ static struct err accept_final(struct client *k, struct http_head *head,
     }
     h1_body_init(&k->body, k->request.is_head ? H1_FRAMING_NONE : framing, head->body_bytes);
     k->phase = PHASE_BODY;
-    TRY(k->options.events->on_head(k->options.arg, id, head));
+    TRY(k->options.events->on_head(k->options.arg, k->user, head));
     if (k->body.state == H1_BODY_DONE && is_current(k, id))
         return end_response(k, has_more, NULL);
     return OK;
@@ -239,7 +241,7 @@ static struct err take_body(struct client *k, struct str bytes, size_t *ret_used
     TRY(as_target(h1_body_take(&k->body, bytes, k->arena, &piece)));
     *ret_used = piece.used;
     if (piece.bytes.len > 0)
-        TRY(k->options.events->on_body(k->options.arg, k->id, piece.bytes));
+        TRY(k->options.events->on_body(k->options.arg, k->user, piece.bytes));
     if (k->phase == PHASE_BODY && k->body.state == H1_BODY_DONE)
         return end_response(k, piece.used < bytes.len, piece.trailers);
     return OK;
@@ -257,7 +259,7 @@ static struct err take(void *codec, struct str bytes, size_t *ret_used)
         return take_body(k, bytes, ret_used);
     case PHASE_TUNNEL:
         *ret_used = bytes.len;
-        return k->options.events->on_body(k->options.arg, k->id, bytes);
+        return k->options.events->on_body(k->options.arg, k->user, bytes);
     case PHASE_OVER:
         break;
     }
@@ -297,7 +299,7 @@ static struct err feed_eof(struct codec *c)
             return fail(ERR_TARGET_RESET, 0);
         return end_response(k, false, NULL);
     case PHASE_TUNNEL:
-        return k->options.events->on_end(k->options.arg, k->id, NULL);
+        return k->options.events->on_end(k->options.arg, k->user, NULL);
     case PHASE_IDLE:
     case PHASE_OVER:
         break;

@@ -35,6 +35,7 @@ struct server {
     } phase;
     bool is_last; /* no further request on this connection */
     uint32_t id;
+    void *user;          /* of the exchange under way, as its owner gave it */
     struct arena *arena; /* of the exchange under way; NULL: none is */
     struct {
         enum http_version version;
@@ -75,7 +76,7 @@ static struct err refuse_head(struct server *s, struct str bytes, struct err e)
     s->request.version = head.version;
     s->request.is_head = str_eq(head.method, STR("HEAD"));
     if (s->options.events->on_refused != NULL)
-        s->options.events->on_refused(s->options.arg, s->id, &head);
+        s->options.events->on_refused(s->options.arg, s->user, &head);
     return e;
 }
 
@@ -101,9 +102,9 @@ static struct err read_request(struct server *s, struct str bytes)
     s->phase = s->body.state == H1_BODY_DONE ? PHASE_ANSWER : PHASE_BODY;
 
     uint32_t id = s->id;
-    TRY(events->on_head(s->options.arg, id, head));
+    TRY(events->on_head(s->options.arg, s->user, head));
     if (s->phase == PHASE_ANSWER && is_current(s, id) && !s->request.wants_upgrade)
-        return events->on_end(s->options.arg, id, NULL);
+        return events->on_end(s->options.arg, s->user, NULL);
     return OK;
 }
 
@@ -117,7 +118,7 @@ static struct err take_head(struct server *s, struct str bytes, size_t *ret_used
     if (!failed(e) && len == 0)
         return OK;
     /* A head that cannot be read needs an exchange as well: for its error answer. */
-    struct arena *a = s->options.events->on_begin(s->options.arg, ++s->id);
+    struct arena *a = s->options.events->on_begin(s->options.arg, ++s->id, &s->user);
     if (a == NULL)
         return fail(ERR_MEMORY, 0);
     begin_exchange(s, a);
@@ -144,15 +145,14 @@ static struct err take_body(struct server *s, struct str bytes, size_t *ret_used
 {
     const struct codec_events *events = s->options.events;
     struct h1_piece piece;
-    uint32_t id = s->id;
     TRY(h1_body_take(&s->body, bytes, s->arena, &piece));
     *ret_used = piece.used;
     if (piece.bytes.len > 0)
-        TRY(events->on_body(s->options.arg, id, piece.bytes));
+        TRY(events->on_body(s->options.arg, s->user, piece.bytes));
     if (s->phase != PHASE_BODY || s->body.state != H1_BODY_DONE)
         return OK;
     s->phase = PHASE_ANSWER;
-    return events->on_end(s->options.arg, id, piece.trailers);
+    return events->on_end(s->options.arg, s->user, piece.trailers);
 }
 
 static struct err take(void *codec, struct str bytes, size_t *ret_used)
@@ -167,7 +167,7 @@ static struct err take(void *codec, struct str bytes, size_t *ret_used)
         return take_body(s, bytes, ret_used);
     case PHASE_TUNNEL:
         *ret_used = bytes.len;
-        return s->options.events->on_body(s->options.arg, s->id, bytes);
+        return s->options.events->on_body(s->options.arg, s->user, bytes);
     case PHASE_ANSWER:
     case PHASE_OVER:
         break;
@@ -203,7 +203,7 @@ static struct err feed_eof(struct codec *c)
         return s->request.wants_upgrade ? fail(ERR_CLIENT_GONE, 0) : OK;
     s->phase = PHASE_OVER;
     if (phase == PHASE_TUNNEL)
-        return s->options.events->on_end(s->options.arg, s->id, NULL);
+        return s->options.events->on_end(s->options.arg, s->user, NULL);
     bool is_in_unit = phase != PHASE_OVER && h1_input_is_partial(&s->input);
     return phase == PHASE_BODY || is_in_unit ? fail(ERR_CLIENT_GONE, 0) : OK;
 }
@@ -322,7 +322,7 @@ static struct err send_head(struct codec *c, uint32_t id, const struct http_head
 
 /* ---- beginnings and ends ---- */
 
-static struct err open_exchange(struct codec *c, struct arena *a, uint32_t *ret_id)
+static struct err open_exchange(struct codec *c, struct arena *a, void *user, uint32_t *ret_id)
 {
     struct server *s = server_of(c);
     if (s->arena != NULL)
@@ -330,6 +330,7 @@ static struct err open_exchange(struct codec *c, struct arena *a, uint32_t *ret_
     begin_exchange(s, a);
     s->phase = PHASE_OVER;
     s->is_last = true;
+    s->user = user;
     *ret_id = ++s->id;
     return OK;
 }

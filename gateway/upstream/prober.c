@@ -115,7 +115,7 @@ static struct err ask(struct probe *probe)
     uint32_t id;
     TRY(http_fields_add(&head.fields, probe->arena, STR("User-Agent"),
                         STR("gatehouse-health-check")));
-    TRY(codec_open(l->codec, probe->arena, &id));
+    TRY(codec_open(l->codec, probe->arena, NULL, &id));
     TRY(codec_send_head(l->codec, id, &head, true));
     link_flush_soon(l);
     return OK;

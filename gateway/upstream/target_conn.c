@@ -101,24 +101,24 @@ static const struct link_events link_events = {
     .on_sent = on_link_sent,
 };
 
-static struct err on_codec_head(void *arg, uint32_t id, struct http_head *head)
+static struct err on_codec_head(void *arg, void *user, struct http_head *head)
 {
     struct target_conn *c = arg;
-    (void)id;
+    (void)user;
     return c->user == NULL ? fail(ERR_CANCELLED, 0) : c->user->on_head(c->arg, head);
 }
 
-static struct err on_codec_body(void *arg, uint32_t id, struct str bytes)
+static struct err on_codec_body(void *arg, void *user, struct str bytes)
 {
     struct target_conn *c = arg;
-    (void)id;
+    (void)user;
     return c->user == NULL ? fail(ERR_CANCELLED, 0) : c->user->on_body(c->arg, bytes);
 }
 
-static struct err on_codec_end(void *arg, uint32_t id, const struct http_fields *trailers)
+static struct err on_codec_end(void *arg, void *user, const struct http_fields *trailers)
 {
     struct target_conn *c = arg;
-    (void)id;
+    (void)user;
     return c->user == NULL ? fail(ERR_CANCELLED, 0) : c->user->on_end(c->arg, trailers);
 }
 

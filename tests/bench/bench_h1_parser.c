@@ -93,31 +93,32 @@ static uint64_t now(const struct bench *b)
     return value;
 }
 
-static struct arena *on_begin(void *arg, uint32_t id)
+static struct arena *on_begin(void *arg, uint32_t id, void **ret_user)
 {
     struct bench *b = arg;
     b->id = id;
+    *ret_user = (void *)(uintptr_t)id;
     return b->arena;
 }
 
-static struct err on_head(void *arg, uint32_t id, struct http_head *head)
+static struct err on_head(void *arg, void *user, struct http_head *head)
 {
-    (void)id;
+    (void)user;
     ((struct bench *)arg)->head = head;
     return OK;
 }
 
-static struct err on_body(void *arg, uint32_t id, struct str bytes)
+static struct err on_body(void *arg, void *user, struct str bytes)
 {
-    (void)id;
+    (void)user;
     ((struct bench *)arg)->body = bytes;
     return OK;
 }
 
-static struct err on_end(void *arg, uint32_t id, const struct http_fields *trailers)
+static struct err on_end(void *arg, void *user, const struct http_fields *trailers)
 {
     (void)arg;
-    (void)id;
+    (void)user;
     (void)trailers;
     return OK;
 }
@@ -135,7 +136,7 @@ static void exchange(struct bench *b)
     at[1] = now(b);
     http_fields_strip_hop_by_hop(&b->head->fields);
     at[2] = now(b);
-    must(codec_open(b->client, b->arena, &target_id), "open");
+    must(codec_open(b->client, b->arena, NULL, &target_id), "open");
     must(codec_send_head(b->client, target_id, b->head, true), step_names[STEP_SEND_REQUEST]);
     at[3] = now(b);
     must(codec_feed(b->client, response, &used), step_names[STEP_READ_RESPONSE]);

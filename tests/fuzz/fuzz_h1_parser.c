@@ -52,17 +52,18 @@ static void must(struct err e)
     assert(!failed(e));
 }
 
-static struct arena *on_begin(void *arg, uint32_t id)
+static struct arena *on_begin(void *arg, uint32_t id, void **ret_user)
 {
     struct reader *r = arg;
     r->id = id;
+    *ret_user = (void *)(uintptr_t)id;
     return r->arena;
 }
 
-static struct err on_head(void *arg, uint32_t id, struct http_head *head)
+static struct err on_head(void *arg, void *user, struct http_head *head)
 {
     struct reader *r = arg;
-    (void)id;
+    (void)user;
     if (r->count == MESSAGES_MAX)
         return fail(ERR_LIMIT, 0);
     struct message *m = &r->messages[r->count++];
@@ -72,15 +73,16 @@ static struct err on_head(void *arg, uint32_t id, struct http_head *head)
     return OK;
 }
 
-static struct err on_body(void *arg, uint32_t id, struct str bytes)
+static struct err on_body(void *arg, void *user, struct str bytes)
 {
     struct reader *r = arg;
-    (void)id;
+    (void)user;
     return buf_append(&r->messages[r->count - 1].body, bytes);
 }
 
-static struct err on_end(void *arg, uint32_t id, const struct http_fields *trailers)
+static struct err on_end(void *arg, void *user, const struct http_fields *trailers)
 {
+    uint32_t id = (uint32_t)(uintptr_t)user;
     struct reader *r = arg;
     struct message *m = &r->messages[r->count - 1];
     static const struct http_head answer = {.status = 204};
@@ -205,7 +207,7 @@ static void send_request_on(const struct message *m)
     uint32_t id;
     open_reader(&writer, true);
     open_reader(&back, false);
-    must(codec_open(writer.codec, writer.arena, &id));
+    must(codec_open(writer.codec, writer.arena, NULL, &id));
     send_message(&writer, id, m, m->trailers);
     read_all(&back, buf_view(&writer.out));
     assert(back.count == 1 && back.messages[0].is_whole == m->is_whole);
@@ -233,7 +235,7 @@ static void send_response_on(const struct message *m, unsigned how)
     struct str upgrade = m->head.status == 101 ? m->head.upgrade : STR_NONE;
     open_reader(&writer, false);
     open_reader(&back, true);
-    must(codec_open(back.codec, back.arena, &id));
+    must(codec_open(back.codec, back.arena, NULL, &id));
     must(codec_send_head(back.codec, id, question(how, upgrade), upgrade.len == 0));
     read_all(&writer, buf_view(&back.out));
     send_message(&writer, writer.id, m, m->trailers);
@@ -251,7 +253,7 @@ static void check_messages(unsigned how, struct str bytes)
     open_reader(&r, is_client);
     r.answers = !is_client;
     if (is_client) {
-        must(codec_open(r.codec, r.arena, &r.id));
+        must(codec_open(r.codec, r.arena, NULL, &r.id));
         struct str upgrade = (how & ASKS_UPGRADE) != 0 ? STR("websocket, x/1") : STR_NONE;
         must(codec_send_head(r.codec, r.id, question(how, upgrade), upgrade.len == 0));
     }

@@ -80,11 +80,11 @@ static void give_up(struct codec_relay *r, struct err e)
 
 /* ---- the target's events ---- */
 
-static struct err on_target_head(void *arg, uint32_t id, struct http_head *head)
+static struct err on_target_head(void *arg, void *user, struct http_head *head)
 {
     static const struct route route = {.max_body_bytes = UINT64_MAX};
     struct codec_relay *r = arg;
-    (void)id;
+    (void)user;
     if (r->x.is_over)
         return fail(ERR_CANCELLED, 0);
     struct err e = rewrite_response(r->x.arena, &route, NULL, STR("now"), head);
@@ -101,10 +101,10 @@ static struct err on_target_head(void *arg, uint32_t id, struct http_head *head)
     return OK;
 }
 
-static struct err on_target_body(void *arg, uint32_t id, struct str bytes)
+static struct err on_target_body(void *arg, void *user, struct str bytes)
 {
     struct codec_relay *r = arg;
-    (void)id;
+    (void)user;
     return r->x.is_over ? fail(ERR_CANCELLED, 0) : codec_send_body(r->server, r->x.id, bytes);
 }
 
@@ -114,10 +114,10 @@ static void check_done(struct codec_relay *r)
         r->x.is_over = true;
 }
 
-static struct err on_target_end(void *arg, uint32_t id, const struct http_fields *trailers)
+static struct err on_target_end(void *arg, void *user, const struct http_fields *trailers)
 {
     struct codec_relay *r = arg;
-    (void)id;
+    (void)user;
     if (r->x.is_over)
         return fail(ERR_CANCELLED, 0);
     if (!r->x.is_tunnel && !r->x.is_asked)
@@ -145,7 +145,7 @@ static void open_wire(struct codec_relay *r)
 
 /* ---- the client's events ---- */
 
-static struct arena *on_begin(void *arg, uint32_t id)
+static struct arena *on_begin(void *arg, uint32_t id, void **ret_user)
 {
     struct codec_relay *r = arg;
     assert(r->x.arena == NULL && r->request_count < RELAY_REQUESTS_MAX);
@@ -155,6 +155,7 @@ static struct arena *on_begin(void *arg, uint32_t id)
     struct relay_request *q = &r->requests[r->request_count++];
     q->arena = r->x.arena;
     buf_init(&q->body, TEXT_MAX_BYTES);
+    *ret_user = (void *)(uintptr_t)id;
     return r->x.arena;
 }
 
@@ -180,14 +181,14 @@ static struct err send_request(struct codec_relay *r, struct http_head head)
     const struct client_facts facts = {.address = STR("127.0.0.1"), .host = head.authority};
     TRY(copy_fields(r->x.arena, &head.fields));
     TRY(rewrite_request(r->x.arena, &route, &target, &facts, &head));
-    TRY(codec_open(r->client, r->x.arena, &r->x.target_id));
+    TRY(codec_open(r->client, r->x.arena, NULL, &r->x.target_id));
     return codec_send_head(r->client, r->x.target_id, &head, head.body == HTTP_BODY_NONE);
 }
 
-static struct err on_head(void *arg, uint32_t id, struct http_head *head)
+static struct err on_head(void *arg, void *user, struct http_head *head)
 {
     struct codec_relay *r = arg;
-    (void)id;
+    (void)user;
     current(r)->head = *head;
     r->x.is_asked = head->body == HTTP_BODY_NONE;
     r->x.has_target = true;
@@ -201,10 +202,10 @@ static struct err on_head(void *arg, uint32_t id, struct http_head *head)
     return OK;
 }
 
-static struct err on_body(void *arg, uint32_t id, struct str bytes)
+static struct err on_body(void *arg, void *user, struct str bytes)
 {
     struct codec_relay *r = arg;
-    (void)id;
+    (void)user;
     if (r->x.arena == NULL || r->x.is_over)
         return OK;
     must(buf_append(&current(r)->body, bytes));
@@ -214,10 +215,10 @@ static struct err on_body(void *arg, uint32_t id, struct str bytes)
     return OK;
 }
 
-static struct err on_end(void *arg, uint32_t id, const struct http_fields *trailers)
+static struct err on_end(void *arg, void *user, const struct http_fields *trailers)
 {
     struct codec_relay *r = arg;
-    (void)id;
+    (void)user;
     current(r)->is_whole = true;
     current(r)->trailers = trailers;
     if (r->x.arena == NULL || r->x.is_over || r->x.is_asked)

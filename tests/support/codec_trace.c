@@ -75,16 +75,18 @@ static void say_start(struct trace *t, const struct http_head *h)
     say(t, versions[h->version]);
 }
 
-static struct arena *on_begin(void *arg, uint32_t id)
+static struct arena *on_begin(void *arg, uint32_t id, void **ret_user)
 {
     struct trace *t = arg;
     begin_line(t, STR("begin"), id);
     say(t, STR("\n"));
+    *ret_user = (void *)(uintptr_t)id;
     return t->arena;
 }
 
-static struct err on_head(void *arg, uint32_t id, struct http_head *head)
+static struct err on_head(void *arg, void *user, struct http_head *head)
 {
+    uint32_t id = (uint32_t)(uintptr_t)user;
     struct trace *t = arg;
     begin_line(t, STR("head"), id);
     say_start(t, head);
@@ -106,8 +108,9 @@ static struct err on_head(void *arg, uint32_t id, struct http_head *head)
     return OK;
 }
 
-static void on_refused(void *arg, uint32_t id, const struct http_head *head)
+static void on_refused(void *arg, void *user, const struct http_head *head)
 {
+    uint32_t id = (uint32_t)(uintptr_t)user;
     struct trace *t = arg;
     if (!t->options->tells_refused)
         return;
@@ -118,8 +121,9 @@ static void on_refused(void *arg, uint32_t id, const struct http_head *head)
         say_fields(t, &head->fields);
 }
 
-static struct err on_body(void *arg, uint32_t id, struct str bytes)
+static struct err on_body(void *arg, void *user, struct str bytes)
 {
+    uint32_t id = (uint32_t)(uintptr_t)user;
     struct trace *t = arg;
     if (!t->is_in_body) {
         begin_line(t, STR("body"), id);
@@ -138,8 +142,9 @@ static struct err answer(struct trace *t, uint32_t id)
     return codec_send_end(t->codec, id, NULL);
 }
 
-static struct err on_end(void *arg, uint32_t id, const struct http_fields *trailers)
+static struct err on_end(void *arg, void *user, const struct http_fields *trailers)
 {
+    uint32_t id = (uint32_t)(uintptr_t)user;
     struct trace *t = arg;
     begin_line(t, STR("end"), id);
     say(t, STR("\n"));
@@ -168,7 +173,7 @@ static struct err send_request(struct trace *t)
         .body_bytes = o->unsent_bytes,
     };
     uint32_t id;
-    TRY(codec_open(t->codec, t->arena, &id));
+    TRY(codec_open(t->codec, t->arena, (void *)1, &id));
     return codec_send_head(t->codec, id, &head, o->unsent_bytes == 0 && o->upgrade == NULL);
 }
 

@@ -306,26 +306,26 @@ struct fixture {
     unsigned ends;
 };
 
-static struct err on_head(void *arg, uint32_t id, struct http_head *head)
+static struct err on_head(void *arg, void *user, struct http_head *head)
 {
     (void)arg;
-    (void)id;
+    (void)user;
     (void)head;
     return OK;
 }
 
-static struct err on_body(void *arg, uint32_t id, struct str bytes)
+static struct err on_body(void *arg, void *user, struct str bytes)
 {
     (void)arg;
-    (void)id;
+    (void)user;
     (void)bytes;
     return OK;
 }
 
-static struct err on_end(void *arg, uint32_t id, const struct http_fields *trailers)
+static struct err on_end(void *arg, void *user, const struct http_fields *trailers)
 {
     struct fixture *f = arg;
-    (void)id;
+    (void)user;
     (void)trailers;
     f->was_reusable = codec_can_reuse(f->codec);
     f->ends++;
@@ -385,7 +385,7 @@ static struct http_head post(enum http_body body, uint64_t bytes)
 static uint32_t open_with(struct fixture *f, const struct http_head *head, bool is_end)
 {
     uint32_t id;
-    assert_false(failed(codec_open(f->codec, f->arena, &id)));
+    assert_false(failed(codec_open(f->codec, f->arena, (void *)1, &id)));
     assert_false(failed(codec_send_head(f->codec, id, head, is_end)));
     return id;
 }
@@ -449,7 +449,7 @@ static void a_request_that_is_cut_gets_no_clean_end(void **state)
     assert_false(codec_can_reuse(f->codec));
     assert_false(failed(feed(f, OK_0)));
     assert_int_equal(f->ends, 0);
-    assert_true(err_is(codec_open(f->codec, f->arena, &id), ERR_TARGET_CLOSED));
+    assert_true(err_is(codec_open(f->codec, f->arena, (void *)1, &id), ERR_TARGET_CLOSED));
 }
 
 static void a_body_that_does_not_fit_its_length_is_cut(void **state)
@@ -483,14 +483,14 @@ static void bytes_on_an_idle_connection_end_it(void **state)
     assert_false(failed(feed(f, OK_0)));
     assert_true(err_is(feed(f, "H"), ERR_TARGET_BAD_RESPONSE));
     assert_false(codec_can_reuse(f->codec));
-    assert_true(err_is(codec_open(f->codec, f->arena, &id), ERR_TARGET_CLOSED));
+    assert_true(err_is(codec_open(f->codec, f->arena, (void *)1, &id), ERR_TARGET_CLOSED));
 }
 
 static void an_answer_before_the_question_ends_the_connection(void **state)
 {
     struct fixture *f = *state;
     uint32_t id;
-    assert_false(failed(codec_open(f->codec, f->arena, &id)));
+    assert_false(failed(codec_open(f->codec, f->arena, (void *)1, &id)));
     assert_true(err_is(feed(f, OK_0), ERR_TARGET_BAD_RESPONSE));
 }
 
@@ -534,14 +534,14 @@ static void only_one_exchange_at_a_time(void **state)
     struct fixture *f = *state;
     uint32_t id;
     open_with(f, &get, true);
-    assert_true(err_is(codec_open(f->codec, f->arena, &id), ERR_TARGET_CLOSED));
+    assert_true(err_is(codec_open(f->codec, f->arena, (void *)1, &id), ERR_TARGET_CLOSED));
 }
 
 static void a_last_request_says_so(void **state)
 {
     struct fixture *f = *state;
     uint32_t id;
-    assert_false(failed(codec_open(f->codec, f->arena, &id)));
+    assert_false(failed(codec_open(f->codec, f->arena, (void *)1, &id)));
     codec_refuse_reuse(f->codec);
     assert_false(failed(codec_send_head(f->codec, id, &get, true)));
     check_out(f, "GET / " LINES "Connection: close\r\n\r\n");

@@ -426,9 +426,10 @@ struct fixture {
     struct err answer; /* of the next event */
 };
 
-static struct arena *on_begin(void *arg, uint32_t id)
+static struct arena *on_begin(void *arg, uint32_t id, void **ret_user)
 {
     (void)id;
+    *ret_user = (void *)(uintptr_t)id;
     return ((struct fixture *)arg)->arena;
 }
 
@@ -438,23 +439,23 @@ static struct err note(struct fixture *f, const char *letter)
     return f->answer;
 }
 
-static struct err on_head(void *arg, uint32_t id, struct http_head *head)
+static struct err on_head(void *arg, void *user, struct http_head *head)
 {
-    (void)id;
+    (void)user;
     (void)head;
     return note(arg, "h");
 }
 
-static struct err on_body(void *arg, uint32_t id, struct str bytes)
+static struct err on_body(void *arg, void *user, struct str bytes)
 {
-    (void)id;
+    (void)user;
     (void)bytes;
     return note(arg, "b");
 }
 
-static struct err on_end(void *arg, uint32_t id, const struct http_fields *trailers)
+static struct err on_end(void *arg, void *user, const struct http_fields *trailers)
 {
-    (void)id;
+    (void)user;
     (void)trailers;
     return note(arg, "e");
 }
@@ -671,7 +672,7 @@ static void a_request_that_did_not_come_can_be_answered(void **state)
     struct fixture *f = *state;
     uint32_t id;
     feed(f, "GET / HT"); /* kept for its rest, which does not matter any more */
-    assert_false(failed(codec_open(f->codec, f->arena, &id)));
+    assert_false(failed(codec_open(f->codec, f->arena, (void *)1, &id)));
     assert_false(failed(send(f, id, &no_body, true)));
     check_out(f, S200 "Connection: close\r\nContent-Length: 0\r\n\r\n");
     assert_false(codec_can_reuse(f->codec));
@@ -686,7 +687,7 @@ static void a_client_that_is_told_so_may_go(void **state)
     struct fixture *f = *state;
     uint32_t id;
     feed(f, "GET / HT");
-    assert_false(failed(codec_open(f->codec, f->arena, &id)));
+    assert_false(failed(codec_open(f->codec, f->arena, (void *)1, &id)));
     assert_false(failed(codec_feed_eof(f->codec)));
 }
 
@@ -695,7 +696,7 @@ static void a_request_in_hand_cannot_be_overtaken(void **state)
     struct fixture *f = *state;
     uint32_t id;
     feed(f, GET "\r\n");
-    assert_true(err_is(codec_open(f->codec, f->arena, &id), ERR_CANCELLED));
+    assert_true(err_is(codec_open(f->codec, f->arena, (void *)1, &id), ERR_CANCELLED));
 }
 
 /* A cut body must be visible as cut. */

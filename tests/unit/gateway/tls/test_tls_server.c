@@ -257,8 +257,9 @@ static const struct {
 } alpn[] = {
     {"nothing offered", STR_LIT(""), true, ""},
     {"ours", STR_LIT("\x08http/1.1"), true, "http/1.1"},
-    {"ours among others", STR_LIT("\x02h2\x08http/1.1"), true, "http/1.1"},
-    {"only others", STR_LIT("\x02h2\x06spdy/3"), false, NULL},
+    {"both of ours", STR_LIT("\x08http/1.1\x02h2"), true, "h2"},
+    {"ours among others", STR_LIT("\x06spdy/3\x08http/1.1"), true, "http/1.1"},
+    {"only others", STR_LIT("\x03h2c\x06spdy/3"), false, NULL},
     {"something that begins like it", STR_LIT("\x09http/1.1x"), false, NULL},
     {"something it begins with", STR_LIT("\x08http/1.0\x04http"), false, NULL},
 };

@@ -246,7 +246,7 @@ static void send_request(struct user *u)
     struct http_head head = {
         .method = STR("GET"), .authority = STR("a.example"), .path = STR("/")};
     uint32_t id;
-    assert_ok(codec_open(l->codec, a, &id));
+    assert_ok(codec_open(l->codec, a, NULL, &id));
     assert_ok(codec_send_head(l->codec, id, &head, true));
     link_flush_soon(l);
 }
