@@ -29,7 +29,7 @@ struct exchange *exchange_new(struct worker *w, struct conn *conn, uint32_t id)
     }
     x->worker = w;
     x->conn = conn;
-    x->client_leg = (struct leg){.link = conn_link(conn), .id = id};
+    x->client_leg = leg_of(conn_link(conn), id);
     x->arena = arena;
     x->pin = worker_pin(w);
     x->timer.on_fire = exchange_on_timer;
@@ -113,12 +113,10 @@ static void finish(struct exchange *x)
 {
     bool is_cut = x->outbound != FLOW_DONE;
     exchange_report(x);
-    if (x->target_conn != NULL) {
-        if (is_cut || x->is_tunnel)
-            target_conn_abandon(x->target_conn);
-        else
-            target_conn_release(x->target_conn);
-    }
+    if (is_cut || x->is_tunnel)
+        target_call_abandon(&x->call);
+    else if (x->call.conn != NULL)
+        target_call_end(&x->call);
     if (x->conn != NULL) {
         leg_forget(&x->client_leg);
         conn_on_exchange_end(x->conn, x, is_cut);
@@ -290,12 +288,12 @@ static enum step pick_target(struct exchange *x)
         conn_endpoints(x->conn, &client);
         o.client = &client;
     }
-    e = target_conn_get(x->worker, &o, &x->target_conn);
+    e = target_call_begin(x->worker, &o, &x->call);
     if (failed(e)) {
         exchange_give_up(x, e);
         return x->step;
     }
-    return target_conn_is_ready(x->target_conn) ? STEP_SEND : STEP_CONNECT;
+    return target_call_is_ready(&x->call) ? STEP_SEND : STEP_CONNECT;
 }
 
 /* Whether this head, sent to ourselves, would take the same route again: without an end. */
@@ -316,11 +314,13 @@ static bool would_come_back(struct exchange *x, const struct http_head *head)
 static struct err write_request(struct exchange *x)
 {
     struct leg *l = &x->target_leg;
-    if (target_conn_leads_home(x->target_conn) && would_come_back(x, &x->request_out)) {
+    if (target_call_leads_home(&x->call) && would_come_back(x, &x->request_out)) {
         target_note_failure(x->target, fail(ERR_TARGET_LOOP, 0));
         return fail(ERR_TARGET_LOOP, 0);
     }
-    TRY(codec_open(l->link->codec, x->arena, x, &l->id));
+    TRY(target_call_open(&x->call, x->arena, l));
+    if (target_call_is_reused(&x->call))
+        leg_expect_silence(l); /* what comes now answers nothing we have asked */
     bool is_end = x->request.body == HTTP_BODY_NONE;
     TRY(leg_send_head(l, &x->request_out, is_end));
     if (buf_len(&x->early) > 0)
@@ -338,17 +338,12 @@ static enum step send_request(struct exchange *x)
     x->asked_ms = loop_now_ms(x->worker->loop);
     exchange_note_activity(x);
     exchange_arm_timer(x);
-    x->target_leg = (struct leg){.link = target_conn_link(x->target_conn)};
-    leg_mark(&x->target_leg);
-    if (target_conn_is_reused(x->target_conn))
-        link_expect_silence(
-            x->target_leg.link); /* what comes now answers nothing we have asked */
     struct err e = write_request(x);
     if (failed(e)) {
         exchange_give_up(x, e);
         return x->step;
     }
-    if (!target_conn_is_reused(x->target_conn) && x->request.body != HTTP_BODY_NONE) {
+    if (!target_call_is_reused(&x->call) && x->request.body != HTTP_BODY_NONE) {
         buf_clear(&x->early);
         buf_release(&x->early);
         x->is_early_whole = false;
@@ -480,10 +475,8 @@ static void let_go(struct exchange *x, struct err e)
         exchange_note_end(x, e);
     if (x->step != STEP_END && x->outbound == FLOW_BODY)
         exchange_note_good(x);
-    if (x->target_conn != NULL && x->outbound != FLOW_DONE) {
-        target_conn_abandon(x->target_conn);
-        x->target_conn = NULL;
-    }
+    if (x->outbound != FLOW_DONE)
+        target_call_abandon(&x->call);
     exchange_finish_soon(x);
 }
 

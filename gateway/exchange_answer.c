@@ -126,10 +126,7 @@ void exchange_give_up(struct exchange *x, struct err e)
     exchange_leave_queue(x);
     exchange_note_end(x, e);
     exchange_report_failure(x);
-    if (x->target_conn != NULL) {
-        target_conn_abandon(x->target_conn);
-        x->target_conn = NULL;
-    }
+    target_call_abandon(&x->call);
     if (x->conn == NULL || x->outbound != FLOW_HEAD || e.kind->status == 0) {
         exchange_finish_soon(x);
         return;

@@ -39,14 +39,14 @@ static enum ended_in find_row(const struct exchange *x)
 }
 
 /* Getting a connection has parts of its own. */
-static enum ended_in stage_of(const struct target_conn *c)
+static enum ended_in stage_of(const struct target_call *call)
 {
     static const enum ended_in stages[] = {
         [TARGET_RESOLVING] = ENDED_IN_RESOLVE,
         [TARGET_CONNECTING] = ENDED_IN_CONNECT,
         [TARGET_HANDSHAKE] = ENDED_IN_TLS,
     };
-    return stages[target_conn_stage(c)];
+    return stages[target_call_stage(call)];
 }
 
 enum ended_in exchange_where(const struct exchange *x)
@@ -54,8 +54,8 @@ enum ended_in exchange_where(const struct exchange *x)
     bool is_between_targets = x->step == STEP_PICK || x->step == STEP_CONNECT;
     if (x->is_tunnel)
         return ENDED_IN_TUNNEL;
-    if (x->step == STEP_CONNECT && x->target_conn != NULL)
-        return stage_of(x->target_conn);
+    if (x->step == STEP_CONNECT)
+        return stage_of(&x->call);
     if (x->step == STEP_RELAY && x->awaits_continue && x->outbound == FLOW_HEAD)
         return ENDED_IN_WAIT;
     /* No target is left, or none may be tried: what counts is where the last one failed. */

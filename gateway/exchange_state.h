@@ -48,8 +48,8 @@ struct exchange {
 
     const struct route *route;
     const struct target *target;
-    struct target_conn *target_conn;
-    struct leg target_leg;     /* from STEP_SEND on, while target_conn is set */
+    struct target_call call;
+    struct leg target_leg;     /* from STEP_SEND on, while call has a connection */
     const struct target *slot; /* of it, where upstream.max_connections counts */
     struct slot_waiter waiter; /* STEP_QUEUE */
     uint64_t tried;            /* targets that have failed */

@@ -42,7 +42,7 @@ static struct failure read_failure(const struct exchange *x, struct err e)
         .is_connecting = is_connecting,
         .is_unsent = is_connecting || leg_is_unsent(l),
         .is_silent = is_silent,
-        .is_stale = !is_connecting && is_silent && target_conn_is_reused(x->target_conn),
+        .is_stale = !is_connecting && is_silent && target_call_is_reused(&x->call),
     };
 }
 
@@ -86,7 +86,6 @@ static void on_target_failed(void *arg, struct err e)
     struct exchange *x = arg;
     struct failure f = read_failure(x, e);
     x->failed_in = exchange_where(x);
-    x->target_conn = NULL;
     if (exchange_is_over(x))
         return;
     bool goes_on = may_go_on(x, &f);

@@ -18,32 +18,34 @@
 
 struct leg {
     struct link *link;
-    uint32_t id; /* the codec's, of this exchange */
+    uint32_t id;    /* the codec's, of this exchange */
+    bool is_shared; /* with other exchanges */
     uint64_t write_mark;
     uint64_t received_mark;
 };
 
-static inline bool leg_is_shared(const struct leg *l)
+/* The codec has been made. */
+static inline struct leg leg_of(struct link *l, uint32_t id)
 {
-    return codec_is_multiplexed(l->link->codec);
+    return (struct leg){.link = l, .id = id, .is_shared = codec_is_multiplexed(l->codec)};
 }
 
 /* Bytes that wait to be sent. */
 static inline size_t leg_queued(const struct leg *l)
 {
-    return leg_is_shared(l) ? codec_queued(l->link->codec, l->id) : link_queued(l->link);
+    return l->is_shared ? codec_queued(l->link->codec, l->id) : link_queued(l->link);
 }
 
 /* True when all that was sent is with the kernel, or on its way there. */
 static inline bool leg_is_flushed(const struct leg *l)
 {
-    return leg_is_shared(l) ? leg_queued(l) == 0 : link_is_flushed(l->link);
+    return l->is_shared ? leg_queued(l) == 0 : link_is_flushed(l->link);
 }
 
 /* The peer is not read from, or given no more leave to send, until it is resumed. */
 static inline void leg_pause(struct leg *l)
 {
-    if (leg_is_shared(l))
+    if (l->is_shared)
         codec_pause(l->link->codec, l->id);
     else
         link_pause(l->link);
@@ -51,7 +53,7 @@ static inline void leg_pause(struct leg *l)
 
 static inline void leg_resume(struct leg *l)
 {
-    if (!leg_is_shared(l)) {
+    if (!l->is_shared) {
         link_resume(l->link);
         return;
     }
@@ -63,14 +65,14 @@ static inline void leg_resume(struct leg *l)
  * ends with it, and of a shared one its part. */
 static inline void leg_refuse_reuse(struct leg *l)
 {
-    if (!leg_is_shared(l))
+    if (!l->is_shared)
         codec_refuse_reuse(l->link->codec);
 }
 
 /* The exchange is over, and perhaps incomplete: the rest of the connection goes on. */
 static inline void leg_forget(struct leg *l)
 {
-    if (!leg_is_shared(l))
+    if (!l->is_shared)
         return;
     codec_forget(l->link->codec, l->id);
     link_flush_soon(l->link);
@@ -94,6 +96,13 @@ static inline bool leg_is_unsent(const struct leg *l)
 static inline bool leg_is_silent(const struct leg *l)
 {
     return l->link->received_bytes == l->received_mark;
+}
+
+/* Of a connection of its own: the peer has nothing to say before it has been asked. */
+static inline void leg_expect_silence(struct leg *l)
+{
+    if (!l->is_shared)
+        link_expect_silence(l->link);
 }
 
 /* ---- sending: with the next flush ---- */
@@ -121,7 +130,7 @@ static inline struct err leg_send_end(struct leg *l, const struct http_fields *t
 static inline struct err leg_end_tunnel(struct leg *l)
 {
     TRY(leg_send_end(l, NULL));
-    if (!leg_is_shared(l))
+    if (!l->is_shared)
         link_half_close(l->link);
     return OK;
 }

@@ -19,8 +19,8 @@ struct probe {
     struct list_node node;       /* in prober->all */
     struct timer timer;          /* until the next question, or of the answer */
     struct deferred work;
-    struct target_conn *conn; /* NULL: resting */
-    struct arena *arena;      /* of the question under way */
+    struct target_call call; /* without a connection: resting */
+    struct arena *arena;     /* of the question under way */
     bool has_verdict;
     uint64_t body_bytes;
 };
@@ -75,10 +75,8 @@ static void on_ended(struct deferred *d)
 
 static void end_question(struct probe *probe)
 {
-    struct target_conn *c = TAKE(probe->conn);
     struct loop *loop = probe->prober->worker->loop;
-    if (c != NULL)
-        target_conn_abandon(c);
+    target_call_abandon(&probe->call);
     loop_defer(loop, &probe->work);
     loop_timer_set(loop, &probe->timer, next_ms(probe));
 }
@@ -108,17 +106,14 @@ static struct str host_of(const struct probe *probe)
 
 static struct err ask(struct probe *probe)
 {
-    struct link *l = target_conn_link(probe->conn);
+    struct leg leg;
     struct http_head head = {.method = STR("GET"),
                              .authority = host_of(probe),
                              .path = probe->route->upstream.health.path};
-    uint32_t id;
     TRY(http_fields_add(&head.fields, probe->arena, STR("User-Agent"),
                         STR("gatehouse-health-check")));
-    TRY(codec_open(l->codec, probe->arena, NULL, &id));
-    TRY(codec_send_head(l->codec, id, &head, true));
-    link_flush_soon(l);
-    return OK;
+    TRY(target_call_open(&probe->call, probe->arena, &leg));
+    return leg_send_head(&leg, &head, true);
 }
 
 static void on_ready(void *arg)
@@ -132,9 +127,7 @@ static void on_ready(void *arg)
 
 static void on_failed(void *arg, struct err e)
 {
-    struct probe *probe = arg;
-    probe->conn = NULL;
-    finish(probe, e);
+    finish(arg, e);
 }
 
 static void on_sent(void *arg)
@@ -189,7 +182,7 @@ static void start(struct probe *probe)
     probe->body_bytes = 0;
     probe->arena = arena_new(EXCHANGE_ARENA_BYTES, EXCHANGE_ARENA_MAX_BYTES);
     struct err e =
-        probe->arena == NULL ? fail(ERR_MEMORY, 0) : target_conn_get(w, &o, &probe->conn);
+        probe->arena == NULL ? fail(ERR_MEMORY, 0) : target_call_begin(w, &o, &probe->call);
     probe->has_verdict = failed(e); /* our trouble, not the target's */
     if (failed(e))
         end_question(probe);
@@ -200,7 +193,7 @@ static void start(struct probe *probe)
 static void on_timer(struct timer *t)
 {
     struct probe *probe = container_of(t, struct probe, timer);
-    if (probe->conn == NULL)
+    if (probe->call.conn == NULL)
         start(probe);
     else
         finish(probe, fail(ERR_TARGET_TIMEOUT, 0));
@@ -255,7 +248,7 @@ static void add_probe(struct prober *p, const struct route *route, const struct 
 /* Under a new revision the question is asked anew. */
 static void revise(struct probe *probe, const struct route *route, const struct target *t)
 {
-    if (probe->conn != NULL)
+    if (probe->call.conn != NULL)
         end_question(probe);
     use_route(probe, route, t);
     ask_soon(probe);
@@ -274,8 +267,7 @@ static void drop_probe(struct probe *probe)
     const struct target_live *live = probe->target->live;
     (void)map_take(p->probes, key_of(&live));
     list_remove(&probe->node);
-    if (probe->conn != NULL)
-        target_conn_abandon(probe->conn);
+    target_call_abandon(&probe->call);
     loop_timer_stop(loop, &probe->timer);
     loop_undefer(&probe->work);
     arena_free(probe->arena);

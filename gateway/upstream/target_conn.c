@@ -1,5 +1,4 @@
-/* target_conn.c - get -> (pool) | dial -> on_dialed -> handshake -> ready -> release -> (pool).
- */
+/* target_conn.c - call -> (pool) | dial -> on_dialed -> handshake -> ready -> end -> (pool). */
 #include "gateway/upstream/target_conn.h"
 
 #include "gateway/http/h1_codec.h"
@@ -23,10 +22,8 @@ struct target_conn {
     struct worker *worker;
     const struct route *route;
     const struct target *target;
-    const struct target_user *user;
-    void *arg;
+    struct list calls;
     enum conn_state state;
-    enum target_stage stage; /* CONN_DEAD: where it failed */
     uint32_t exchange_count;
     struct dial *dial;          /* CONN_DIALING */
     union address at;           /* where it leads, if the target has a name ... */
@@ -38,6 +35,11 @@ struct target_conn {
     struct pool_place place; /* CONN_IDLE: at rest */
 };
 
+static struct target_call *call_at(struct list_node *n)
+{
+    return container_of(n, struct target_call, priv.node);
+}
+
 /* ---- the end of a connection ---- */
 
 static void on_reap(struct deferred *d)
@@ -47,13 +49,21 @@ static void on_reap(struct deferred *d)
     mem_free(c);
 }
 
+/* Nobody is told. */
+static void leave_calls(struct target_conn *c)
+{
+    struct list_node *n;
+    while ((n = list_pop_front(&c->calls)) != NULL)
+        call_at(n)->conn = NULL;
+}
+
 static void close_conn(struct target_conn *c)
 {
     if (c->state == CONN_DEAD)
         return;
     target_pool_leave(c->worker->pool, &c->place);
     c->state = CONN_DEAD;
-    c->user = NULL;
+    leave_calls(c);
     dial_stop(c->dial);
     loop_timer_stop(c->worker->loop, &c->timer);
     link_close(&c->link);
@@ -67,24 +77,40 @@ static void on_evict(struct pool_place *p)
     close_conn(container_of(p, struct target_conn, place));
 }
 
+static enum target_stage stage_of(const struct target_conn *c)
+{
+    if (c->state == CONN_DIALING)
+        return dial_is_resolving(c->dial) ? TARGET_RESOLVING : TARGET_CONNECTING;
+    return c->target->scheme == TARGET_HTTPS ? TARGET_HANDSHAKE : TARGET_CONNECTING;
+}
+
 /* c->dial is gone when a dial tells of its failure. */
 static enum target_stage stage_of_failure(const struct target_conn *c, struct err e)
 {
     if (c->state == CONN_DIALING && c->dial == NULL)
         return err_is(e, ERR_TARGET_DNS) ? TARGET_RESOLVING : TARGET_CONNECTING;
-    return target_conn_stage(c);
+    return stage_of(c);
+}
+
+static void fail_call(struct target_call *call, enum target_stage stage, struct err e)
+{
+    list_remove(&call->priv.node);
+    call->conn = NULL;
+    call->priv.stage = stage;
+    call->priv.user->on_failed(call->priv.arg, e);
 }
 
 static void fail_conn(struct target_conn *c, struct err e)
 {
-    const struct target_user *user = c->user;
-    void *arg = c->arg;
+    enum target_stage stage = stage_of_failure(c, e);
+    struct list calls;
+    list_init(&calls);
+    list_splice_back(&calls, &c->calls);
     if (c->state == CONN_DIALING || c->state == CONN_HANDSHAKE)
         metric_add(METRIC_TARGET_CONNECTS_FAILED, 1);
-    c->stage = stage_of_failure(c, e);
     close_conn(c);
-    if (user != NULL)
-        user->on_failed(arg, e);
+    while (!list_is_empty(&calls))
+        fail_call(call_at(list_first(&calls)), stage, e);
 }
 
 /* ---- connecting ---- */
@@ -101,25 +127,34 @@ static const struct link_events link_events = {
     .on_sent = on_link_sent,
 };
 
+/* A call may end in the middle of what is being read of it. */
+static bool is_over(const struct target_call *call)
+{
+    return call->conn == NULL;
+}
+
 static struct err on_codec_head(void *arg, void *user, struct http_head *head)
 {
-    struct target_conn *c = arg;
-    (void)user;
-    return c->user == NULL ? fail(ERR_CANCELLED, 0) : c->user->on_head(c->arg, head);
+    const struct target_call *call = user;
+    (void)arg;
+    return is_over(call) ? fail(ERR_CANCELLED, 0)
+                         : call->priv.user->on_head(call->priv.arg, head);
 }
 
 static struct err on_codec_body(void *arg, void *user, struct str bytes)
 {
-    struct target_conn *c = arg;
-    (void)user;
-    return c->user == NULL ? fail(ERR_CANCELLED, 0) : c->user->on_body(c->arg, bytes);
+    const struct target_call *call = user;
+    (void)arg;
+    return is_over(call) ? fail(ERR_CANCELLED, 0)
+                         : call->priv.user->on_body(call->priv.arg, bytes);
 }
 
 static struct err on_codec_end(void *arg, void *user, const struct http_fields *trailers)
 {
-    struct target_conn *c = arg;
-    (void)user;
-    return c->user == NULL ? fail(ERR_CANCELLED, 0) : c->user->on_end(c->arg, trailers);
+    const struct target_call *call = user;
+    (void)arg;
+    return is_over(call) ? fail(ERR_CANCELLED, 0)
+                         : call->priv.user->on_end(call->priv.arg, trailers);
 }
 
 static const struct codec_events codec_events = {
@@ -199,7 +234,8 @@ static void become_ready(struct target_conn *c)
 {
     c->state = CONN_READY;
     loop_timer_stop(c->worker->loop, &c->timer);
-    c->user->on_ready(c->arg);
+    struct target_call *call = call_at(list_first(&c->calls));
+    call->priv.user->on_ready(call->priv.arg);
 }
 
 /* A literal address or a path leads nowhere else. */
@@ -298,8 +334,10 @@ static void on_link_eof(struct link *l)
 static void on_link_sent(struct link *l)
 {
     struct target_conn *c = container_of(l, struct target_conn, link);
-    if (c->user != NULL)
-        c->user->on_sent(c->arg);
+    if (list_is_empty(&c->calls))
+        return;
+    const struct target_call *call = call_at(list_first(&c->calls));
+    call->priv.user->on_sent(call->priv.arg);
 }
 
 /* ---- the exchange's side ---- */
@@ -321,6 +359,7 @@ static struct target_conn *new_conn(struct worker *w, const struct target_conn_o
     if (o->client != NULL)
         c->client = *o->client;
     c->timer.on_fire = on_connect_timeout;
+    list_init(&c->calls);
     atomic_fetch_add_explicit(&c->target->live->connections, 1, memory_order_relaxed);
     return c;
 }
@@ -371,8 +410,8 @@ static struct err make_conn(struct worker *w, const struct target_conn_options *
     return OK;
 }
 
-struct err target_conn_get(struct worker *w, const struct target_conn_options *o,
-                           struct target_conn **ret_conn)
+struct err target_call_begin(struct worker *w, const struct target_conn_options *o,
+                             struct target_call *ret_call)
 {
     struct target_conn *c = o->need == TARGET_CONN_FRESH ? NULL : take_idle(w, o);
     if (c != NULL) {
@@ -382,50 +421,52 @@ struct err target_conn_get(struct worker *w, const struct target_conn_options *o
     } else {
         TRY(make_conn(w, o, &c));
     }
-    c->user = o->user;
-    c->arg = o->arg;
-    *ret_conn = c;
+    *ret_call = (struct target_call){
+        .conn = c,
+        .priv = {.user = o->user, .arg = o->arg, .is_reused = c->exchange_count > 0}};
+    list_push_back(&c->calls, &ret_call->priv.node);
     return OK;
 }
 
-bool target_conn_is_ready(const struct target_conn *c)
+bool target_call_is_ready(const struct target_call *call)
 {
-    return c->state == CONN_READY;
+    return call->conn->state == CONN_READY;
 }
 
-bool target_conn_is_reused(const struct target_conn *c)
+bool target_call_is_reused(const struct target_call *call)
 {
-    return c->exchange_count > 0;
+    return call->priv.is_reused;
 }
 
-bool target_conn_leads_home(const struct target_conn *c)
+bool target_call_leads_home(const struct target_call *call)
 {
-    return c->leads_home;
+    return call->conn->leads_home;
 }
 
-enum target_stage target_conn_stage(const struct target_conn *c)
+enum target_stage target_call_stage(const struct target_call *call)
 {
-    switch (c->state) {
-    case CONN_DEAD:
-        return c->stage;
-    case CONN_DIALING:
-        return dial_is_resolving(c->dial) ? TARGET_RESOLVING : TARGET_CONNECTING;
-    case CONN_HANDSHAKE:
-    case CONN_READY:
-    case CONN_IDLE:
-        break;
-    }
-    return c->target->scheme == TARGET_HTTPS ? TARGET_HANDSHAKE : TARGET_CONNECTING;
+    return call->conn == NULL ? call->priv.stage : stage_of(call->conn);
 }
 
-struct link *target_conn_link(struct target_conn *c)
+struct err target_call_open(struct target_call *call, struct arena *a, struct leg *ret_leg)
 {
-    return &c->link;
+    struct link *l = &call->conn->link;
+    TRY(codec_open(l->codec, a, call, &call->priv.id));
+    *ret_leg = leg_of(l, call->priv.id);
+    leg_mark(ret_leg);
+    return OK;
 }
 
-void target_conn_abandon(struct target_conn *c)
+static struct target_conn *leave(struct target_call *call)
 {
-    close_conn(c);
+    list_remove(&call->priv.node);
+    return TAKE(call->conn);
+}
+
+void target_call_abandon(struct target_call *call)
+{
+    if (call->conn != NULL)
+        close_conn(leave(call));
 }
 
 /* Its bytes have told the target whose they are: nobody else's may follow. */
@@ -441,15 +482,9 @@ static void keep_session(const struct target_conn *c)
         tls_sessions_keep(c->worker->tls_sessions, c->route, c->target, ssl);
 }
 
-void target_conn_release(struct target_conn *c)
+static void rest(struct target_conn *c)
 {
-    bool is_clean = c->state == CONN_READY && !link_is_closed(&c->link) &&
-                    codec_can_reuse(c->link.codec) && link_has_sent_all(&c->link) &&
-                    !c->worker->is_draining && !is_of_one_client(c);
-    c->user = NULL;
-    if (c->exchange_count++ == 0)
-        keep_session(c);
-    if (!is_clean || !target_pool_rest(c->worker->pool, &c->place)) {
+    if (!target_pool_rest(c->worker->pool, &c->place)) {
         close_conn(c);
         return;
     }
@@ -457,4 +492,18 @@ void target_conn_release(struct target_conn *c)
     link_resume(&c->link);
     c->timer.on_fire = on_idle_timeout;
     loop_timer_set(c->worker->loop, &c->timer, POOL_IDLE_MS);
+}
+
+void target_call_end(struct target_call *call)
+{
+    struct target_conn *c = leave(call);
+    bool is_clean = c->state == CONN_READY && !link_is_closed(&c->link) &&
+                    codec_can_reuse(c->link.codec) && link_has_sent_all(&c->link) &&
+                    !c->worker->is_draining && !is_of_one_client(c);
+    if (c->exchange_count++ == 0)
+        keep_session(c);
+    if (is_clean)
+        rest(c);
+    else
+        close_conn(c);
 }

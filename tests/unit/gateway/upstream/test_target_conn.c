@@ -128,10 +128,11 @@ static void say(int fd, const char *text)
 /* ---- the exchange's side ---- */
 
 struct user {
-    struct target_conn *conn;
+    struct target_call call;
     char story[16]; /* r: ready, f: failed, h: head, b: body, e: end */
     struct err failure;
     bool is_in_get;
+    bool awaits_silence;
 };
 
 static void tell(struct user *u, char letter)
@@ -151,7 +152,6 @@ static void on_failed(void *arg, struct err e)
 {
     struct user *u = arg;
     u->failure = e;
-    u->conn = NULL;
     tell(u, 'f');
 }
 
@@ -217,11 +217,11 @@ static const struct target *target_of(const struct route *r)
 static struct err get(struct user *u, const struct route *r, enum target_conn_need need)
 {
     *u = (struct user){.is_in_get = true};
-    struct err e = target_conn_get(
+    struct err e = target_call_begin(
         &w,
         &(struct target_conn_options){
             .route = r, .target = target_of(r), .user = &user_ops, .arg = u, .need = need},
-        &u->conn);
+        &u->call);
     u->is_in_get = false;
     return e;
 }
@@ -242,13 +242,13 @@ static void turns(int count)
 
 static void send_request(struct user *u)
 {
-    struct link *l = target_conn_link(u->conn);
+    struct leg leg;
     struct http_head head = {
         .method = STR("GET"), .authority = STR("a.example"), .path = STR("/")};
-    uint32_t id;
-    assert_ok(codec_open(l->codec, a, NULL, &id));
-    assert_ok(codec_send_head(l->codec, id, &head, true));
-    link_flush_soon(l);
+    assert_ok(target_call_open(&u->call, a, &leg));
+    if (u->awaits_silence)
+        leg_expect_silence(&leg);
+    assert_ok(leg_send_head(&leg, &head, true));
 }
 
 static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -277,24 +277,24 @@ static void a_connection_carries_exchanges_one_after_the_other(void **state)
     int listener = listen_at(AF_INET, &port);
     const struct route *r = use_port("http", port, "");
     assert_ok(get(&u, r, TARGET_CONN_ANY));
-    assert_false(target_conn_is_ready(u.conn));
-    assert_false(target_conn_is_reused(u.conn));
+    assert_false(target_call_is_ready(&u.call));
+    assert_false(target_call_is_reused(&u.call));
     turn_until(&u, 'r');
-    assert_true(target_conn_is_ready(u.conn));
+    assert_true(target_call_is_ready(&u.call));
     assert_int_equal(connections(r), 1);
     int fd = accept_one(listener);
     exchange(&u, fd, answer);
     assert_string_equal(u.story, "rhbe");
-    target_conn_release(u.conn);
+    target_call_end(&u.call);
     turns(3);
     assert_int_equal(connections(r), 1); /* kept */
 
     assert_ok(get(&u, r, TARGET_CONN_ANY));
-    assert_true(target_conn_is_ready(u.conn));
-    assert_true(target_conn_is_reused(u.conn));
+    assert_true(target_call_is_ready(&u.call));
+    assert_true(target_call_is_reused(&u.call));
     exchange(&u, fd, answer); /* over the same one */
     assert_string_equal(u.story, "hbe");
-    target_conn_release(u.conn);
+    target_call_end(&u.call);
     turns(2);
     (void)close(fd);
     turns(3);
@@ -364,7 +364,7 @@ static void a_unix_socket_is_a_target(void **state)
     turn_until(&u, 'r');
     int fd = accept_one(listener);
     exchange(&u, fd, answer);
-    target_conn_abandon(u.conn);
+    target_call_abandon(&u.call);
     (void)close(fd);
     (void)close(listener);
     (void)unlink(path);
@@ -385,7 +385,7 @@ static void the_next_address_is_tried(void **state)
     assert_ok(get(&u, r, TARGET_CONN_ANY));
     turn_until(&u, 'r');
     assert_string_equal(u.story, "r");
-    target_conn_abandon(u.conn);
+    target_call_abandon(&u.call);
     turns(1);
     (void)close(listener);
     assert_ok(get(&u, r, TARGET_CONN_ANY)); /* none does: the last one's error is told, once */
@@ -402,7 +402,7 @@ static void the_next_address_is_tried(void **state)
 static void exchange_and_release(struct user *u, int fd)
 {
     exchange(u, fd, answer);
-    target_conn_release(u->conn);
+    target_call_end(&u->call);
     turns(1);
 }
 
@@ -425,19 +425,19 @@ static void a_connection_is_left_when_its_name_moves(void **state)
     fake_clock_advance(&fake, 2000);
     turns(1);
     assert_ok(get(&u, r, TARGET_CONN_ANY)); /* still one of its addresses */
-    assert_true(target_conn_is_ready(u.conn));
+    assert_true(target_call_is_ready(&u.call));
     exchange_and_release(&u, fd);
     fake_dns_at_once(ARES_ENOTFOUND, NULL);
     fake_clock_advance(&fake, 2000);
     turns(1);
     assert_ok(get(&u, r, TARGET_CONN_ANY)); /* the last that is known */
-    assert_true(target_conn_is_ready(u.conn));
+    assert_true(target_call_is_ready(&u.call));
     exchange_and_release(&u, fd);
     fake_dns_at_once(ARES_SUCCESS, "127.0.0.3/1");
     fake_clock_advance(&fake, DNS_FAIL_S * 1000ull);
     turns(1);
     assert_ok(get(&u, r, TARGET_CONN_ANY));
-    assert_false(target_conn_is_ready(u.conn));
+    assert_false(target_call_is_ready(&u.call));
     turn_until(&u, 'f'); /* nobody listens at the other */
     assert_err(u.failure, ERR_TARGET_CONNECT);
     turns(1);
@@ -464,11 +464,11 @@ static void a_slow_look_up_is_waited_for(void **state)
     assert_string_equal(u.story, "");
     fake_dns_answer(ARES_SUCCESS, "127.0.0.1/1");
     turn_until(&u, 'r');
-    target_conn_abandon(u.conn);
+    target_call_abandon(&u.call);
     fake_clock_advance(&fake, 2000 + DNS_GRACE_S * 1000);
     turns(1);
     assert_ok(get(&u, r, TARGET_CONN_ANY)); /* given up while it is being looked up again */
-    target_conn_abandon(u.conn);
+    target_call_abandon(&u.call);
     turns(1);
     fake_dns_answer(ARES_ENOTFOUND, NULL);
     turns(2);
@@ -525,7 +525,7 @@ static void after_connecting_the_limit_is_over(void **state)
     fake_clock_advance(&fake, 600000);
     turns(3);
     assert_string_equal(u.story, "r");
-    target_conn_abandon(u.conn);
+    target_call_abandon(&u.call);
     (void)close(listener);
     route_unref(r);
 }
@@ -536,7 +536,7 @@ static void such_a_connection_begins_with_its_client(void **state)
 {
     (void)state;
     uint16_t port;
-    struct user u = {.conn = NULL};
+    struct user u;
     char text[128] = "";
     static const char want[] = "PROXY TCP4 192.0.2.1 198.51.100.2 51234 443\r\nGET ";
     struct proxy_header client;
@@ -550,8 +550,8 @@ static void such_a_connection_begins_with_its_client(void **state)
                                         .user = &user_ops,
                                         .arg = &u,
                                         .client = &client};
-        u = (struct user){.conn = NULL};
-        assert_ok(target_conn_get(&w, &o, &u.conn));
+        u = (struct user){.story = ""};
+        assert_ok(target_call_begin(&w, &o, &u.call));
         turn_until(&u, 'r');
         int fd = accept_one(listener);
         send_request(&u);
@@ -561,7 +561,7 @@ static void such_a_connection_begins_with_its_client(void **state)
         hear_request(fd);
         say(fd, answer);
         turn_until(&u, 'e');
-        target_conn_release(u.conn);
+        target_call_end(&u.call);
         turns(2);
         assert_int_equal(connections(r), 0);
         (void)close(fd);
@@ -609,8 +609,8 @@ static void the_targets_certificate_is_judged(void **state)
         assert_row_str(tls_rows[i].name, str_from(u.story),
                        tls_rows[i].want == NULL ? "r" : "f");
         assert_row_err(tls_rows[i].name, u.failure, tls_rows[i].want);
-        if (u.conn != NULL)
-            target_conn_abandon(u.conn);
+        if (u.call.conn != NULL)
+            target_call_abandon(&u.call);
         turns(1);
         transport_close(&peer);
         scratch_fini(&scratch);
@@ -647,7 +647,7 @@ static void an_abandoned_connection_says_nothing_more(void **state)
     int listener = listen_at(AF_INET, &port);
     const struct route *r = use_port("http", port, "");
     assert_ok(get(&u, r, TARGET_CONN_ANY)); /* at once */
-    target_conn_abandon(u.conn);
+    target_call_abandon(&u.call);
     turns(5);
     assert_string_equal(u.story, "");
     assert_ok(get(&u, r, TARGET_CONN_ANY)); /* in the middle of an answer */
@@ -657,7 +657,7 @@ static void an_abandoned_connection_says_nothing_more(void **state)
     hear_request(fd);
     say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nha");
     turn_until(&u, 'b');
-    target_conn_abandon(u.conn);
+    target_call_abandon(&u.call);
     (void)send(fd, "lf", 2, MSG_NOSIGNAL);
     turns(5);
     assert_string_equal(u.story, "rhb");
@@ -666,7 +666,7 @@ static void an_abandoned_connection_says_nothing_more(void **state)
 
     const struct route *bad = use_route("unix:/nonexistent/socket", "");
     assert_ok(get(&u, bad, TARGET_CONN_ANY)); /* with its failure on the way */
-    target_conn_abandon(u.conn);
+    target_call_abandon(&u.call);
     turns(3);
     assert_string_equal(u.story, "");
     assert_int_equal(connections(bad), 0);
@@ -711,12 +711,13 @@ static void such_an_answer_ends_the_connection(void **state)
         say(fd, ends[i].text);
         if (ends[i].is_closed)
             (void)shutdown(fd, SHUT_WR);
-        for (int k = 0; k < TURNS_MAX && u.conn != NULL && strchr(u.story, 'e') == NULL; k++)
+        for (int k = 0; k < TURNS_MAX && u.call.conn != NULL && strchr(u.story, 'e') == NULL;
+             k++)
             loop_turn(w.loop, false);
         assert_row_str(ends[i].name, str_from(u.story), ends[i].want);
         assert_row_err(ends[i].name, u.failure, ends[i].want_error);
-        if (u.conn != NULL)
-            target_conn_release(u.conn);
+        if (u.call.conn != NULL)
+            target_call_end(&u.call);
         turns(2);
         assert_row_u64(ends[i].name, (uint64_t)connections(r), 0);
         (void)close(fd);
@@ -751,8 +752,8 @@ static void the_hottest_is_reused_first(void **state)
     const struct route *r = use_port("http", port, "");
     warm_up(&cold, r, listener);
     warm_up(&hot, r, listener);
-    target_conn_release(cold.user.conn);
-    target_conn_release(hot.user.conn);
+    target_call_end(&cold.user.call);
+    target_call_end(&hot.user.call);
     assert_ok(get(&u, r, TARGET_CONN_ANY));
     exchange(&u, hot.fd, answer);
     struct user v;
@@ -760,10 +761,10 @@ static void the_hottest_is_reused_first(void **state)
     exchange(&v, cold.fd, answer);
     struct user third;
     assert_ok(get(&third, r, TARGET_CONN_ANY));
-    assert_false(target_conn_is_ready(third.conn)); /* there is no other */
-    target_conn_abandon(u.conn);
-    target_conn_abandon(v.conn);
-    target_conn_abandon(third.conn);
+    assert_false(target_call_is_ready(&third.call)); /* there is no other */
+    target_call_abandon(&u.call);
+    target_call_abandon(&v.call);
+    target_call_abandon(&third.call);
     turns(1);
     (void)close(hot.fd);
     (void)close(cold.fd);
@@ -780,10 +781,10 @@ static void a_fresh_one_can_be_asked_for(void **state)
     int listener = listen_at(AF_INET, &port);
     const struct route *r = use_port("http", port, "");
     warm_up(&p, r, listener);
-    target_conn_release(p.user.conn);
+    target_call_end(&p.user.call);
     assert_ok(get(&u, r, TARGET_CONN_FRESH));
-    assert_false(target_conn_is_ready(u.conn));
-    target_conn_abandon(u.conn);
+    assert_false(target_call_is_ready(&u.call));
+    target_call_abandon(&u.call);
     (void)close(p.fd);
     (void)close(listener);
     route_unref(r);
@@ -799,15 +800,15 @@ static void one_that_must_live_is_looked_at(void **state)
     int listener = listen_at(AF_INET, &port);
     const struct route *r = use_port("http", port, "");
     warm_up(&p, r, listener);
-    target_conn_release(p.user.conn);
+    target_call_end(&p.user.call);
     assert_ok(get(&u, r, TARGET_CONN_LIVE));
-    assert_true(target_conn_is_ready(u.conn));
+    assert_true(target_call_is_ready(&u.call));
     exchange(&u, p.fd, answer);
-    target_conn_release(u.conn);
+    target_call_end(&u.call);
     (void)close(p.fd);
     assert_ok(get(&u, r, TARGET_CONN_LIVE));
-    assert_false(target_conn_is_ready(u.conn));
-    target_conn_abandon(u.conn);
+    assert_false(target_call_is_ready(&u.call));
+    target_call_abandon(&u.call);
     (void)close(listener);
     route_unref(r);
 }
@@ -843,7 +844,7 @@ static void a_dead_one_leaves_the_pool(void **state)
         int listener = listen_at(AF_INET, &port);
         const struct route *r = use_port("http", port, "");
         warm_up(&p, r, listener);
-        target_conn_release(p.user.conn);
+        target_call_end(&p.user.call);
         turns(2);
         assert_int_equal(connections(r), 1);
         deaths[i](p.fd);
@@ -851,8 +852,8 @@ static void a_dead_one_leaves_the_pool(void **state)
             loop_turn(w.loop, false);
         assert_int_equal(connections(r), 0);
         assert_ok(get(&u, r, TARGET_CONN_ANY));
-        assert_false(target_conn_is_ready(u.conn));
-        target_conn_abandon(u.conn);
+        assert_false(target_call_is_ready(&u.call));
+        target_call_abandon(&u.call);
         turns(1);
         (void)close(p.fd);
         (void)close(listener);
@@ -870,12 +871,12 @@ static void a_used_one_may_die_when_it_is_used(void **state)
     int listener = listen_at(AF_INET, &port);
     const struct route *r = use_port("http", port, "");
     warm_up(&p, r, listener);
-    target_conn_release(p.user.conn);
+    target_call_end(&p.user.call);
     turns(2);
     (void)close(p.fd);
     assert_ok(get(&u, r, TARGET_CONN_ANY));
-    assert_true(target_conn_is_ready(u.conn));
-    assert_true(target_conn_is_reused(u.conn));
+    assert_true(target_call_is_ready(&u.call));
+    assert_true(target_call_is_reused(&u.call));
     send_request(&u);
     turn_until(&u, 'f');
     assert_true(err_is(u.failure, ERR_TARGET_CLOSED) || err_is(u.failure, ERR_TARGET_RESET));
@@ -893,11 +894,11 @@ static void an_answer_ahead_of_its_request_is_nobodys(void **state)
     int listener = listen_at(AF_INET, &port);
     const struct route *r = use_port("http", port, "");
     warm_up(&p, r, listener);
-    target_conn_release(p.user.conn);
+    target_call_end(&p.user.call);
     turns(2);
     assert_ok(get(&u, r, TARGET_CONN_ANY));
-    assert_true(target_conn_is_ready(u.conn));
-    link_expect_silence(target_conn_link(u.conn));
+    assert_true(target_call_is_ready(&u.call));
+    u.awaits_silence = true;
     say(p.fd, answer);
     send_request(&u);
     turn_until(&u, 'f');
@@ -916,7 +917,7 @@ static void an_idle_one_goes_after_a_while(void **state)
     int listener = listen_at(AF_INET, &port);
     const struct route *r = use_port("http", port, "");
     warm_up(&p, r, listener);
-    target_conn_release(p.user.conn);
+    target_call_end(&p.user.call);
     fake_clock_advance(&fake, POOL_IDLE_MS - 1);
     turns(2);
     assert_int_equal(connections(r), 1);
@@ -940,17 +941,17 @@ static void an_edited_route_uses_no_old_connection(void **state)
     int listener = listen_at(AF_INET, &port);
     const struct route *before = use_port("http", port, "");
     warm_up(&p, before, listener);
-    target_conn_release(p.user.conn);
+    target_call_end(&p.user.call);
     const struct route *after = use_port("http", port, ", 'retries': 1");
     assert_ptr_equal(target_of(after)->live, target_of(before)->live);
     assert_ok(get(&u, after, TARGET_CONN_ANY));
-    assert_false(target_conn_is_ready(u.conn));
+    assert_false(target_call_is_ready(&u.call));
     turn_until(&u, 'r');
-    target_conn_abandon(u.conn);
+    target_call_abandon(&u.call);
     assert_ok(get(&u, before,
                   TARGET_CONN_ANY)); /* an exchange that began before the edit still may */
-    assert_true(target_conn_is_ready(u.conn));
-    target_conn_abandon(u.conn);
+    assert_true(target_call_is_ready(&u.call));
+    target_call_abandon(&u.call);
     (void)close(p.fd);
     (void)close(listener);
     route_unref(before);
@@ -966,7 +967,7 @@ static void a_draining_worker_keeps_none(void **state)
     const struct route *r = use_port("http", port, "");
     warm_up(&p, r, listener);
     w.is_draining = true;
-    target_conn_release(p.user.conn);
+    target_call_end(&p.user.call);
     turns(1);
     assert_int_equal(connections(r), 0);
     (void)close(p.fd);
@@ -985,7 +986,7 @@ static void the_pool_is_bounded(void **state)
         warm_up(&all[i], r, listener);
     assert_int_equal(connections(r), ARRAY_LEN(all));
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
-        target_conn_release(all[i].user.conn);
+        target_call_end(&all[i].user.call);
     turns(1);
     assert_int_equal(connections(r), POOL_IDLE_MAX);
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
@@ -1013,8 +1014,8 @@ static void without_memory_it_says_so_and_loses_nothing(void **state)
         }
         refused += failed(e);
         assert_int_equal(failed(e), mem_fault_fired());
-        if (!failed(e) && u.conn != NULL)
-            target_conn_abandon(u.conn);
+        if (!failed(e) && u.call.conn != NULL)
+            target_call_abandon(&u.call);
         turns(1);
         assert_int_equal(connections(r), 0);
     }
