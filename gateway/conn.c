@@ -5,6 +5,7 @@
 #include "gateway/http/h1_codec.h"
 #include "gateway/http/h2_codec.h"
 #include "gateway/link.h"
+#include "gateway/tls/alpn.h"
 
 #include "gateway/base/limits.h"
 #include "gateway/base/log.h"
@@ -361,8 +362,8 @@ static struct err make_codec(struct conn *c)
                               .pass_arg = &c->link,
                               .max_head_bytes =
                                   snapshot_settings(c->worker->snapshot)->max_header_bytes};
-    return ssl != NULL && tls_is_h2(ssl) ? h2_codec_new_server(&o, &c->link.codec)
-                                         : h1_codec_new_server(&o, &c->link.codec);
+    return ssl != NULL && alpn_is_http2(ssl) ? h2_codec_new_server(&o, &c->link.codec)
+                                             : h1_codec_new_server(&o, &c->link.codec);
 }
 
 /* ---- link events ---- */

@@ -252,6 +252,8 @@ static enum target_conn_need connection_need(const struct exchange *x)
 {
     if (x->is_repeated)
         return TARGET_CONN_FRESH;
+    if (x->request.upgrade.len > 0)
+        return TARGET_CONN_HTTP1;
     bool is_repeatable = x->request.body == HTTP_BODY_NONE && exchange_is_idempotent(x);
     return is_repeatable ? TARGET_CONN_ANY : TARGET_CONN_LIVE;
 }

@@ -29,6 +29,7 @@ struct failure {
     bool is_connecting; /* nothing could be sent yet */
     bool is_unsent;     /* no byte of the request was written */
     bool is_silent;     /* no byte of an answer came */
+    bool is_refused;    /* the target says that it has done nothing about it */
     bool is_stale;      /* kept alive, and closed just as we used it (RFC 9112 9.3.1) */
 };
 
@@ -36,13 +37,16 @@ static struct failure read_failure(const struct exchange *x, struct err e)
 {
     const struct leg *l = &x->target_leg;
     bool is_connecting = x->step == STEP_CONNECT;
-    bool is_silent = is_connecting || leg_is_silent(l);
+    bool is_silent = is_connecting || (l->is_shared ? x->first_byte_us == 0 : leg_is_silent(l));
+    bool is_refused = err_is(e, ERR_TARGET_REFUSED);
+    bool is_stale = !is_connecting && is_silent && target_call_is_reused(&x->call);
     return (struct failure){
         .error = e,
         .is_connecting = is_connecting,
         .is_unsent = is_connecting || leg_is_unsent(l),
         .is_silent = is_silent,
-        .is_stale = !is_connecting && is_silent && target_call_is_reused(&x->call),
+        .is_refused = is_refused,
+        .is_stale = is_stale || is_refused,
     };
 }
 
@@ -52,7 +56,8 @@ static struct failure read_failure(const struct exchange *x, struct err e)
 static bool may_go_on(const struct exchange *x, const struct failure *f)
 {
     bool is_harmless = f->is_silent && x->in_bytes == 0 && exchange_is_idempotent(x);
-    bool is_safe = is_harmless || (f->is_unsent && x->is_early_whole);
+    bool is_untouched = f->is_refused && x->in_bytes == 0;
+    bool is_safe = is_harmless || is_untouched || (f->is_unsent && x->is_early_whole);
     if (x->outbound != FLOW_HEAD || !is_safe)
         return false;
     return (f->is_stale && !x->is_repeated) || x->retries < x->route->upstream.retries;

@@ -73,7 +73,12 @@ bool link_is_flushed(const struct link *l)
 
 bool link_has_sent_all(const struct link *l)
 {
-    return link_is_flushed(l) && !l->priv.is_output_over && !failed(l->priv.write_error);
+    return link_is_flushed(l) && link_is_sound(l);
+}
+
+bool link_is_sound(const struct link *l)
+{
+    return !link_is_closed(l) && !l->priv.is_output_over && !failed(l->priv.write_error);
 }
 
 bool link_is_silent(const struct link *l)

@@ -98,6 +98,9 @@ bool link_is_flushed(const struct link *l);
 /* The same, and no write has failed: the peer will get it unless the connection breaks. */
 bool link_has_sent_all(const struct link *l);
 
+/* Open, and no write has failed. */
+bool link_is_sound(const struct link *l);
+
 /* True while the peer has neither said anything nor ended; asks the kernel. */
 bool link_is_silent(const struct link *l);
 

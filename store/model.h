@@ -54,10 +54,10 @@ enum balance_method {
     BALANCE_HASH_URI,
     BALANCE_HASH_COOKIE,
 };
-enum upstream_protocol { PROTOCOL_AUTO, PROTOCOL_1_1 };
+enum upstream_protocol { PROTOCOL_AUTO, PROTOCOL_1_1, PROTOCOL_2 };
 enum upstream_proxy { PROXY_OFF, PROXY_V1, PROXY_V2 };
 enum tls_verify { TLS_VERIFY_SYSTEM, TLS_VERIFY_CA, TLS_VERIFY_PIN, TLS_VERIFY_OFF };
-enum target_scheme { TARGET_HTTP, TARGET_HTTPS };
+enum target_scheme { TARGET_HTTP, TARGET_HTTPS, TARGET_H2C };
 enum target_host { TARGET_HOST_NAME, TARGET_HOST_IPV4, TARGET_HOST_IPV6, TARGET_HOST_UNIX };
 
 /* Whether a target is fit to serve: written by gateway/upstream/health.c alone.  Times are
@@ -102,6 +102,7 @@ struct target_live {
     _Atomic int64_t resolved_at; /* by the worker that was last to get an answer */
     _Atomic int64_t stale_at;    /* last addresses in use since; 0: the name resolves */
     _Atomic int32_t active;      /* requests under way */
+    atomic_bool speaks_h2;       /* it chose HTTP/2 when it was asked last (ALPN) */
     struct target_health health;
 };
 

@@ -73,13 +73,6 @@ const char *model_check_balance(struct arena *a, struct str *value)
            "\"hash_uri\" or \"hash_cookie:NAME\"";
 }
 
-const char *model_check_protocol(struct arena *a, struct str *value)
-{
-    (void)a;
-    return str_eq(*value, STR("2")) ? "(HTTP/2 to targets) is not available yet; use \"auto\""
-                                    : NULL;
-}
-
 const char *model_check_token_text(struct arena *a, struct str *value)
 {
     (void)a;

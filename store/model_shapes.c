@@ -15,7 +15,7 @@
 /* ---- route ---- */
 
 static const char *const https_names[] = {"redirect", "only", "optional", NULL};
-static const char *const protocol_names[] = {"auto", "1.1", NULL};
+static const char *const protocol_names[] = {"auto", "1.1", "2", NULL};
 static const char *const proxy_names[] = {"off", "v1", "v2", NULL};
 static const char *const verify_names[] = {"system", "ca", "pin", "off", NULL};
 
@@ -140,8 +140,9 @@ static const struct shape upstream_shape[] = {
             "random_two (the less busy of two), hash_ip, hash_uri or hash_cookie:NAME (the "
             "same client address, path with query or cookie: the same target)."},
     {.name = "protocol", .kind = SHAPE_ENUM, .offset = offsetof(struct upstream, protocol),
-     .standard = "\"auto\"", .names = protocol_names, .check = model_check_protocol,
-     .doc = "HTTP version spoken to the targets."},
+     .standard = "\"auto\"", .names = protocol_names,
+     .doc = "HTTP version spoken to the targets: auto (what an https:// target chooses, else "
+            "1.1), 1.1 or 2; h2c:// targets speak 2 in any case."},
     {.name = "proxy_protocol", .kind = SHAPE_ENUM,
      .offset = offsetof(struct upstream, proxy_protocol),
      .standard = "\"off\"", .names = proxy_names,

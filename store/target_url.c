@@ -109,8 +109,10 @@ static struct str print_url(struct arena *a, const struct target *t, bool has_po
     char port[8] = "";
     if (has_port)
         (void)snprintf(port, sizeof(port), ":%u", (unsigned)t->port);
-    return arena_fmt(a, "%s://%s%.*s%s%s", t->scheme == TARGET_HTTPS ? "https" : "http",
-                     is_v6 ? "[" : "", STR_ARG(t->host), is_v6 ? "]" : "", port);
+    static const char *const schemes[] = {
+        [TARGET_HTTP] = "http", [TARGET_HTTPS] = "https", [TARGET_H2C] = "h2c"};
+    return arena_fmt(a, "%s://%s%.*s%s%s", schemes[t->scheme], is_v6 ? "[" : "",
+                     STR_ARG(t->host), is_v6 ? "]" : "", port);
 }
 
 static const char *parse_http(struct arena *a, struct str rest, struct target *t)
@@ -160,9 +162,10 @@ const char *target_url_parse(struct arena *a, struct str url, struct target *ret
     } else if (has_scheme(url, unix_scheme)) {
         words = parse_unix(a, str_skip(url, unix_scheme.len), &t);
     } else if (has_scheme(url, h2c)) {
-        words = "uses h2c://, which is not available yet";
+        t.scheme = TARGET_H2C;
+        words = parse_http(a, str_skip(url, h2c.len), &t);
     } else {
-        words = "must begin with http://, https:// or unix:/";
+        words = "must begin with http://, https://, h2c:// or unix:/";
     }
     if (words == NULL)
         *ret_target = t;

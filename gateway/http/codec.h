@@ -12,7 +12,8 @@
  *          ERR_MEMORY; where the client may still read an answer, on_begin
  *          has been called, and the exchange may be answered.  Client role:
  *          ERR_TARGET_BAD_RESPONSE, ERR_TARGET_HEAD_TOO_LARGE, ERR_TARGET_CLOSED (before a
- *          head), ERR_TARGET_RESET (in a body), ERR_MEMORY.  send_: ERR_MEMORY or ERR_LIMIT
+ *          head), ERR_TARGET_RESET (in a body), ERR_TARGET_REFUSED (on_reset: nothing was done
+ *          about the request), ERR_MEMORY.  send_: ERR_MEMORY or ERR_LIMIT
  *          of the buffer (nothing was written); ERR_CANCELLED for an exchange that is over;
  *          for a body that does not fit its announced length the error of whoever broke it
  *          off, ERR_TARGET_RESET (server role) or ERR_CLIENT_GONE (client role): the
@@ -53,6 +54,9 @@ struct codec_events {
     void (*on_reset)(void *arg, void *user, struct err e);
     /* HTTP/2 only, inside codec_fill: codec_queued has become lower. */
     void (*on_sent)(void *arg, void *user);
+    /* HTTP/2 only, client role: the target has said how many exchanges it takes at once; until
+     * then it is one. May be NULL. */
+    void (*on_room)(void *arg);
     /* HTTP/2 only: the peer has said that nothing will follow what is under way. May be
      * NULL. */
     void (*on_last)(void *arg);
@@ -71,6 +75,7 @@ struct codec_options {
     codec_pass_fn *pass; /* may be NULL */
     void *pass_arg;
     size_t max_head_bytes; /* start line and fields */
+    bool is_plain;         /* HTTP/2, client role: without TLS, which the target is told */
 };
 
 struct codec_ops {

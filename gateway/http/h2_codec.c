@@ -9,8 +9,9 @@
 static size_t capacity(const struct codec *c)
 {
     const struct h2 *h = h2_of_const(c);
-    size_t max =
-        nghttp2_session_get_remote_settings(h->ng, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+    size_t max = h->has_settings ? nghttp2_session_get_remote_settings(
+                                       h->ng, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS)
+                                 : 1;
     if (max > H2_STREAMS_MAX)
         max = H2_STREAMS_MAX;
     return h->is_last || h->stream_count >= max ? 0 : max - h->stream_count;

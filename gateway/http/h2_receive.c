@@ -199,6 +199,13 @@ static int on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t id, const u
     return 0;
 }
 
+static void take_settings(struct h2 *h)
+{
+    h->has_settings = true;
+    if (h->is_client && h->options.events->on_room != NULL)
+        h->options.events->on_room(h->options.arg);
+}
+
 /* What each frame costs its sender; a GOAWAY of the peer means no further exchange. */
 static void judge_frame(struct h2 *h, const nghttp2_frame *frame)
 {
@@ -214,7 +221,8 @@ static void judge_frame(struct h2 *h, const nghttp2_frame *frame)
     case NGHTTP2_SETTINGS:
         if (!is_ack && h->has_settings)
             h2_note_glitch(h);
-        h->has_settings |= !is_ack;
+        else if (!is_ack)
+            take_settings(h);
         return;
     case NGHTTP2_PING:
         if (!is_ack)
@@ -277,7 +285,9 @@ static struct err explain_close(const struct h2 *h, const struct h2_stream *s, u
     if (!h->is_client)
         return fail(code == NGHTTP2_PROTOCOL_ERROR ? ERR_BAD_REQUEST : ERR_CLIENT_GONE,
                     (int32_t)code);
-    return fail(s->in == IN_HEAD ? ERR_TARGET_CLOSED : ERR_TARGET_RESET, (int32_t)code);
+    if (code == NGHTTP2_REFUSED_STREAM) /* RFC 9113 8.7 */
+        return fail(ERR_TARGET_REFUSED, 0);
+    return fail(s->in == IN_HEAD ? ERR_TARGET_CLOSED : ERR_TARGET_RESET, 0);
 }
 
 static int on_close(nghttp2_session *ng, int32_t id, uint32_t code, void *arg)

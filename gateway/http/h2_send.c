@@ -180,6 +180,11 @@ static bool has_no_body(const struct h2 *h, const struct h2_stream *s,
            (head->body == HTTP_BODY_LENGTH && head->body_bytes == 0);
 }
 
+static struct str scheme_of(const struct h2 *h)
+{
+    return h->options.is_plain ? STR("http") : STR("https");
+}
+
 static struct err submit(struct h2 *h, struct h2_stream *s, const struct http_head *head)
 {
     nghttp2_data_provider body = {.source.ptr = s, .read_callback = read_body};
@@ -187,7 +192,7 @@ static struct err submit(struct h2 *h, struct h2_stream *s, const struct http_he
     nghttp2_nv *nva;
     size_t count;
     int rc;
-    TRY(h2_head_write(s->arena, head, STR("https"), &nva, &count));
+    TRY(h2_head_write(s->arena, head, scheme_of(h), &nva, &count));
     if (!h->is_client) {
         rc = nghttp2_submit_response(h->ng, s->id, nva, count, is_empty ? NULL : &body);
     } else {
@@ -208,7 +213,7 @@ static struct err send_interim(struct h2 *h, struct h2_stream *s, const struct h
 {
     nghttp2_nv *nva;
     size_t count;
-    TRY(h2_head_write(s->arena, head, STR("https"), &nva, &count));
+    TRY(h2_head_write(s->arena, head, scheme_of(h), &nva, &count));
     int rc = nghttp2_submit_headers(h->ng, NGHTTP2_FLAG_NONE, s->id, NULL, nva, count, NULL);
     return rc == 0 ? OK : fail(rc == NGHTTP2_ERR_NOMEM ? ERR_MEMORY : ERR_CANCELLED, rc);
 }

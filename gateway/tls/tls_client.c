@@ -17,10 +17,8 @@ struct err tls_client_new(struct tls_client **ret_client)
     struct tls_client *c = mem_new(struct tls_client);
     if (c == NULL)
         return fail(ERR_MEMORY, 0);
-    static const unsigned char alpn[] = "\x08http/1.1";
     c->ctx = SSL_CTX_new(TLS_client_method());
-    if (c->ctx == NULL || SSL_CTX_set_min_proto_version(c->ctx, TLS1_2_VERSION) != 1 ||
-        SSL_CTX_set_alpn_protos(c->ctx, alpn, sizeof(alpn) - 1) != 0) {
+    if (c->ctx == NULL || SSL_CTX_set_min_proto_version(c->ctx, TLS1_2_VERSION) != 1) {
         tls_client_free(c);
         return fail(ERR_CRYPTO, 0);
     }
@@ -86,12 +84,13 @@ static struct err set_cert(SSL *ssl, const struct cert *cert)
 
 struct err tls_client_connect(struct tls_client *c, const struct upstream_tls *tls,
                               const struct target *target, const struct cert *cert,
-                              SSL **ret_ssl)
+                              struct str alpn, SSL **ret_ssl)
 {
     SSL *ssl = SSL_new(c->ctx);
     if (ssl == NULL)
         return fail(ERR_MEMORY, 0);
-    if (!set_name(ssl, tls, target) || !set_trust(ssl, tls)) {
+    if (!set_name(ssl, tls, target) || !set_trust(ssl, tls) ||
+        SSL_set_alpn_protos(ssl, (const unsigned char *)alpn.p, (unsigned)alpn.len) != 0) {
         SSL_free(ssl);
         return fail(ERR_CRYPTO, 0);
     }

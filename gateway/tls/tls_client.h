@@ -21,10 +21,10 @@ void tls_client_free(struct tls_client *c);
 /* A fresh SSL in connect state.  The name asked for and verified is tls.server_name, else
  * the target's host; for a target given by address the address itself is verified and no
  * name is sent.  cert: presented if the target asks for one; NULL: none;
- * ERR_TARGET_CLIENT_CERT: it has no key yet. */
+ * ERR_TARGET_CLIENT_CERT: it has no key yet.  alpn: a list of alpn.h. */
 struct err tls_client_connect(struct tls_client *c, const struct upstream_tls *tls,
                               const struct target *target, const struct cert *cert,
-                              SSL **ret_ssl);
+                              struct str alpn, SSL **ret_ssl);
 
 /* After a finished handshake: checks the pin; OK otherwise. */
 struct err tls_client_check(const SSL *ssl, const struct upstream_tls *tls);

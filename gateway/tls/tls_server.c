@@ -1,5 +1,7 @@
 #include "gateway/tls/tls_server.h"
 
+#include "gateway/tls/alpn.h"
+
 #include "gateway/base/limits.h"
 #include "gateway/base/mem.h"
 
@@ -109,13 +111,13 @@ static int on_server_name(SSL *ssl, int *ret_alert, void *arg)
 static int on_alpn(SSL *ssl, const unsigned char **ret_name, unsigned char *ret_len,
                    const unsigned char *offered, unsigned offered_len, void *arg)
 {
-    static const unsigned char ours[] = "\x02h2\x08http/1.1";
     unsigned char *chosen;
     (void)ssl;
     (void)arg;
     /* RFC 7301 3.2: no protocol in common is a fatal alert, not a guess. */
-    if (SSL_select_next_proto(&chosen, ret_len, ours, sizeof(ours) - 1, offered, offered_len) !=
-        OPENSSL_NPN_NEGOTIATED)
+    if (SSL_select_next_proto(&chosen, ret_len, (const unsigned char *)alpn_both.p,
+                              (unsigned)alpn_both.len, offered,
+                              offered_len) != OPENSSL_NPN_NEGOTIATED)
         return SSL_TLSEXT_ERR_ALERT_FATAL;
     *ret_name = chosen;
     return SSL_TLSEXT_ERR_OK;
@@ -173,14 +175,6 @@ static struct err make_ctx(const struct tls_server *s, const struct settings *se
     SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
     *ret_ctx = ctx;
     return OK;
-}
-
-bool tls_is_h2(const SSL *ssl)
-{
-    const unsigned char *name;
-    unsigned len;
-    SSL_get0_alpn_selected(ssl, &name, &len);
-    return str_eq(str_make((const char *)name, len), STR("h2"));
 }
 
 struct err tls_server_accept(struct tls_server *s, struct tls_choice *choice, SSL **ret_ssl)

@@ -33,6 +33,3 @@ void tls_choice_fini(struct tls_choice *c);
 
 /* A fresh SSL in accept state whose handshake fills choice. */
 struct err tls_server_accept(struct tls_server *s, struct tls_choice *choice, SSL **ret_ssl);
-
-/* After the handshake: HTTP/2 was agreed upon (RFC 9113 3.2); else HTTP/1.1 is spoken. */
-bool tls_is_h2(const SSL *ssl);

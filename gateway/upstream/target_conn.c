@@ -2,6 +2,8 @@
 #include "gateway/upstream/target_conn.h"
 
 #include "gateway/http/h1_codec.h"
+#include "gateway/http/h2_codec.h"
+#include "gateway/tls/alpn.h"
 #include "gateway/tls/tls_client.h"
 #include "gateway/tls/tls_sessions.h"
 #include "gateway/upstream/dial.h"
@@ -23,6 +25,8 @@ struct target_conn {
     const struct route *route;
     const struct target *target;
     struct list calls;
+    size_t call_count;
+    bool is_http1; /* nothing else is offered */
     enum conn_state state;
     uint32_t exchange_count;
     struct dial *dial;          /* CONN_DIALING */
@@ -55,6 +59,7 @@ static void leave_calls(struct target_conn *c)
     struct list_node *n;
     while ((n = list_pop_front(&c->calls)) != NULL)
         call_at(n)->conn = NULL;
+    c->call_count = 0;
 }
 
 static void close_conn(struct target_conn *c)
@@ -120,12 +125,87 @@ static void on_link_error(struct link *l, struct err e);
 static void on_link_eof(struct link *l);
 static void on_link_sent(struct link *l);
 
+static void on_idle_timeout(struct timer *t);
+
 static const struct link_events link_events = {
     .on_open = on_link_open,
     .on_error = on_link_error,
     .on_eof = on_link_eof,
     .on_sent = on_link_sent,
 };
+
+/* ---- calls side by side ---- */
+
+static bool is_shared(const struct target_conn *c)
+{
+    return c->link.codec != NULL && codec_is_multiplexed(c->link.codec);
+}
+
+/* Its bytes have told the target whose they are: nobody else's may follow. */
+static bool is_of_one_client(const struct target_conn *c)
+{
+    return c->route->upstream.proxy_protocol != PROXY_OFF;
+}
+
+static bool must_be_http2(const struct target_conn *c)
+{
+    return c->target->scheme == TARGET_H2C || c->route->upstream.protocol == PROTOCOL_2;
+}
+
+/* Most likely, while it is being connected. */
+static bool will_be_shared(const struct target_conn *c)
+{
+    bool has_chosen = c->target->scheme == TARGET_HTTPS && !c->is_http1 &&
+                      atomic_load_explicit(&c->target->live->speaks_h2, memory_order_relaxed);
+    return must_be_http2(c) || has_chosen;
+}
+
+static bool has_room(const struct target_conn *c)
+{
+    if (is_of_one_client(c) || c->worker->is_draining)
+        return false;
+    if (c->state == CONN_DIALING || c->state == CONN_HANDSHAKE)
+        return will_be_shared(c) && c->call_count < H2_STREAMS_MAX;
+    return c->state == CONN_READY && is_shared(c) && codec_can_reuse(c->link.codec) &&
+           codec_capacity(c->link.codec) > 0 && link_is_sound(&c->link);
+}
+
+static void invite(struct target_conn *c)
+{
+    if (has_room(c))
+        target_pool_share(&c->place);
+    else
+        target_pool_unshare(&c->place);
+}
+
+static void rest(struct target_conn *c)
+{
+    if (!target_pool_rest(c->worker->pool, &c->place)) {
+        close_conn(c);
+        return;
+    }
+    c->state = CONN_IDLE;
+    link_resume(&c->link);
+    c->timer.on_fire = on_idle_timeout;
+    loop_timer_set(c->worker->loop, &c->timer, POOL_IDLE_MS);
+}
+
+/* A call has left a connection that others may go on with. */
+static void settle(struct target_conn *c)
+{
+    bool is_good = c->state == CONN_READY && link_is_sound(&c->link) &&
+                   codec_can_reuse(c->link.codec) && !c->worker->is_draining &&
+                   !is_of_one_client(c);
+    if (c->call_count > 0) {
+        invite(c);
+        return;
+    }
+    target_pool_unshare(&c->place);
+    if (is_good)
+        rest(c);
+    else
+        close_conn(c);
+}
 
 /* A call may end in the middle of what is being read of it. */
 static bool is_over(const struct target_call *call)
@@ -157,17 +237,80 @@ static struct err on_codec_end(void *arg, void *user, const struct http_fields *
                          : call->priv.user->on_end(call->priv.arg, trailers);
 }
 
+/* This call alone; the others go on. */
+static void on_codec_reset(void *arg, void *user, struct err e)
+{
+    struct target_conn *c = arg;
+    struct target_call *call = user;
+    if (is_over(call))
+        return;
+    codec_forget(c->link.codec, call->priv.id);
+    c->call_count--;
+    fail_call(call, stage_of(c), e);
+    if (c->state == CONN_READY)
+        settle(c);
+}
+
+static void on_codec_sent(void *arg, void *user)
+{
+    const struct target_call *call = user;
+    (void)arg;
+    if (!is_over(call))
+        call->priv.user->on_sent(call->priv.arg);
+}
+
+static void on_codec_room(void *arg);
+
+static void on_codec_last(void *arg)
+{
+    struct target_conn *c = arg;
+    if (c->state == CONN_IDLE)
+        close_conn(c);
+    else
+        target_pool_unshare(&c->place);
+}
+
 static const struct codec_events codec_events = {
     .on_head = on_codec_head,
     .on_body = on_codec_body,
     .on_end = on_codec_end,
+    .on_reset = on_codec_reset,
+    .on_sent = on_codec_sent,
+    .on_room = on_codec_room,
+    .on_last = on_codec_last,
 };
+
+static struct err make_codec(struct target_conn *c)
+{
+    const SSL *ssl = transport_ssl(&c->link.transport);
+    bool is_http2 = ssl == NULL ? must_be_http2(c) : alpn_is_http2(ssl);
+    struct codec_options o = {.events = &codec_events,
+                              .arg = c,
+                              .out = &c->link.out,
+                              .pass = link_pass,
+                              .pass_arg = &c->link,
+                              .max_head_bytes = HEAD_MAX_BYTES,
+                              .is_plain = ssl == NULL};
+    if (!is_http2 && must_be_http2(c))
+        return fail(ERR_TARGET_PROTOCOL, 0);
+    if (ssl != NULL && !c->is_http1)
+        atomic_store_explicit(&c->target->live->speaks_h2, is_http2, memory_order_relaxed);
+    return is_http2 ? h2_codec_new_client(&o, &c->link.codec)
+                    : h1_codec_new_client(&o, &c->link.codec);
+}
 
 /* The certificate as it is now: one that was renewed is used by new connections. */
 static const struct cert *client_cert(const struct target_conn *c)
 {
     struct str id = c->route->upstream.tls.certificate;
     return str_is_empty(id) ? NULL : snapshot_cert_find(c->worker->snapshot, id);
+}
+
+static struct str offer(const struct target_conn *c)
+{
+    if (must_be_http2(c))
+        return alpn_http2;
+    return c->is_http1 ? alpn_http1 : alpn_both;
 }
 
 static struct err make_tls(struct target_conn *c, SSL **ret_ssl)
@@ -179,7 +322,7 @@ static struct err make_tls(struct target_conn *c, SSL **ret_ssl)
         return OK;
     if (cert == NULL && !str_is_empty(tls->certificate))
         return fail(ERR_TARGET_CLIENT_CERT, 0); /* the route is older than its deletion */
-    TRY(tls_client_connect(c->worker->tls_client, tls, c->target, cert, ret_ssl));
+    TRY(tls_client_connect(c->worker->tls_client, tls, c->target, cert, offer(c), ret_ssl));
     tls_sessions_offer(c->worker->tls_sessions, c->route, c->target, *ret_ssl);
     return OK;
 }
@@ -221,21 +364,70 @@ static struct err open_link(struct target_conn *c, int fd)
                                                    .events = &link_events,
                                                    .fd = fd,
                                                    .ssl = ssl}));
-    return h1_codec_new_client(&(struct codec_options){.events = &codec_events,
-                                                       .arg = c,
-                                                       .out = &c->link.out,
-                                                       .pass = link_pass,
-                                                       .pass_arg = &c->link,
-                                                       .max_head_bytes = HEAD_MAX_BYTES},
-                               &c->link.codec);
+    return ssl == NULL ? make_codec(c) : OK; /* or when TLS has settled which */
+}
+
+static struct target_call *next_waiting(const struct target_conn *c)
+{
+    struct list_node *n = list_first(&c->calls);
+    while (n != NULL && !call_at(n)->priv.is_waiting)
+        n = list_after(&c->calls, n);
+    return n == NULL ? NULL : call_at(n);
+}
+
+/* They came because the target spoke HTTP/2 when it was last asked. */
+static void turn_away_others(struct target_conn *c)
+{
+    struct list others;
+    struct list_node *first = list_pop_front(&c->calls);
+    list_init(&others);
+    list_splice_back(&others, &c->calls);
+    list_push_back(&c->calls, first);
+    target_pool_unshare(&c->place);
+    c->call_count = 1;
+    while (!list_is_empty(&others))
+        fail_call(call_at(list_first(&others)), TARGET_CONNECTING, fail(ERR_TARGET_REFUSED, 0));
+}
+
+static void serve_waiting(struct target_conn *c)
+{
+    struct target_call *call;
+    while (c->state == CONN_READY && (call = next_waiting(c)) != NULL &&
+           codec_capacity(c->link.codec) > 0) {
+        call->priv.is_waiting = false;
+        call->priv.user->on_ready(call->priv.arg);
+    }
+    if (c->state == CONN_READY)
+        invite(c);
 }
 
 static void become_ready(struct target_conn *c)
 {
     c->state = CONN_READY;
+    link_flush_soon(&c->link); /* what a codec says first */
+    if (is_shared(c)) {
+        serve_waiting(c); /* as long as there may be others, the limit for connecting counts */
+        return;
+    }
     loop_timer_stop(c->worker->loop, &c->timer);
-    struct target_call *call = call_at(list_first(&c->calls));
-    call->priv.user->on_ready(call->priv.arg);
+    turn_away_others(c);
+    serve_waiting(c);
+}
+
+static void on_codec_room(void *arg)
+{
+    struct target_conn *c = arg;
+    if (c->state != CONN_READY)
+        return;
+    loop_timer_stop(c->worker->loop, &c->timer);
+    serve_waiting(c);
+    struct target_call *call;
+    while (c->state == CONN_READY && (call = next_waiting(c)) != NULL) {
+        c->call_count--;
+        fail_call(call, TARGET_CONNECTING, fail(ERR_TARGET_REFUSED, 0));
+    }
+    if (c->state == CONN_READY)
+        invite(c);
 }
 
 /* A literal address or a path leads nowhere else. */
@@ -300,6 +492,8 @@ static void on_link_open(struct link *l)
 {
     struct target_conn *c = container_of(l, struct target_conn, link);
     struct err e = tls_client_check(transport_ssl(&l->transport), &c->route->upstream.tls);
+    if (!failed(e))
+        e = make_codec(c);
     if (failed(e))
         fail_conn(c, e);
     else
@@ -334,7 +528,7 @@ static void on_link_eof(struct link *l)
 static void on_link_sent(struct link *l)
 {
     struct target_conn *c = container_of(l, struct target_conn, link);
-    if (list_is_empty(&c->calls))
+    if (is_shared(c) || list_is_empty(&c->calls))
         return;
     const struct target_call *call = call_at(list_first(&c->calls));
     call->priv.user->on_sent(call->priv.arg);
@@ -359,6 +553,8 @@ static struct target_conn *new_conn(struct worker *w, const struct target_conn_o
     if (o->client != NULL)
         c->client = *o->client;
     c->timer.on_fire = on_connect_timeout;
+    c->is_http1 = o->need == TARGET_CONN_HTTP1 || is_of_one_client(c) ||
+                  c->route->upstream.protocol == PROTOCOL_1_1;
     list_init(&c->calls);
     atomic_fetch_add_explicit(&c->target->live->connections, 1, memory_order_relaxed);
     return c;
@@ -388,6 +584,20 @@ static struct target_conn *take_idle(struct worker *w, const struct target_conn_
     return NULL;
 }
 
+/* One that is shared, or has rested. */
+static struct target_conn *find_conn(struct worker *w, const struct target_conn_options *o)
+{
+    struct pool_place *place = target_pool_shared(w->pool, o->route, o->target);
+    struct target_conn *c =
+        place == NULL ? take_idle(w, o) : container_of(place, struct target_conn, place);
+    if (c == NULL || c->state == CONN_DIALING || c->state == CONN_HANDSHAKE)
+        return c;
+    metric_add(METRIC_TARGET_REUSED, 1);
+    loop_timer_stop(w->loop, &c->timer);
+    c->state = CONN_READY;
+    return c;
+}
+
 static struct err make_conn(struct worker *w, const struct target_conn_options *o,
                             struct target_conn **ret_conn)
 {
@@ -413,24 +623,26 @@ static struct err make_conn(struct worker *w, const struct target_conn_options *
 struct err target_call_begin(struct worker *w, const struct target_conn_options *o,
                              struct target_call *ret_call)
 {
-    struct target_conn *c = o->need == TARGET_CONN_FRESH ? NULL : take_idle(w, o);
-    if (c != NULL) {
-        metric_add(METRIC_TARGET_REUSED, 1);
-        loop_timer_stop(w->loop, &c->timer);
-        c->state = CONN_READY;
-    } else {
+    bool is_own = o->need == TARGET_CONN_FRESH ||
+                  (o->need == TARGET_CONN_HTTP1 && o->target->scheme == TARGET_HTTPS);
+    struct target_conn *c = is_own ? NULL : find_conn(w, o);
+    if (c == NULL)
         TRY(make_conn(w, o, &c));
-    }
-    *ret_call = (struct target_call){
-        .conn = c,
-        .priv = {.user = o->user, .arg = o->arg, .is_reused = c->exchange_count > 0}};
+    *ret_call = (struct target_call){.conn = c,
+                                     .priv = {.user = o->user,
+                                              .arg = o->arg,
+                                              .is_waiting = c->state != CONN_READY,
+                                              .is_reused = c->exchange_count > 0}};
     list_push_back(&c->calls, &ret_call->priv.node);
+    c->call_count++;
+    if (!is_own && ret_call->priv.is_waiting)
+        invite(c);
     return OK;
 }
 
 bool target_call_is_ready(const struct target_call *call)
 {
-    return call->conn->state == CONN_READY;
+    return !call->priv.is_waiting;
 }
 
 bool target_call_is_reused(const struct target_call *call)
@@ -450,8 +662,11 @@ enum target_stage target_call_stage(const struct target_call *call)
 
 struct err target_call_open(struct target_call *call, struct arena *a, struct leg *ret_leg)
 {
-    struct link *l = &call->conn->link;
+    struct target_conn *c = call->conn;
+    struct link *l = &c->link;
     TRY(codec_open(l->codec, a, call, &call->priv.id));
+    if (is_shared(c))
+        invite(c); /* it has room for one less */
     *ret_leg = leg_of(l, call->priv.id);
     leg_mark(ret_leg);
     return OK;
@@ -459,20 +674,27 @@ struct err target_call_open(struct target_call *call, struct arena *a, struct le
 
 static struct target_conn *leave(struct target_call *call)
 {
+    struct target_conn *c = TAKE(call->conn);
     list_remove(&call->priv.node);
-    return TAKE(call->conn);
+    if (c->state == CONN_DEAD)
+        return c; /* which its other calls are being told */
+    c->call_count--;
+    if (is_shared(c) && call->priv.id != 0) {
+        codec_forget(c->link.codec, call->priv.id);
+        link_flush_soon(&c->link);
+    }
+    return c;
 }
 
 void target_call_abandon(struct target_call *call)
 {
-    if (call->conn != NULL)
-        close_conn(leave(call));
-}
-
-/* Its bytes have told the target whose they are: nobody else's may follow. */
-static bool is_of_one_client(const struct target_conn *c)
-{
-    return c->route->upstream.proxy_protocol != PROXY_OFF;
+    if (call->conn == NULL)
+        return;
+    struct target_conn *c = leave(call);
+    if (is_shared(c) || c->call_count > 0)
+        settle(c);
+    else
+        close_conn(c);
 }
 
 static void keep_session(const struct target_conn *c)
@@ -482,28 +704,13 @@ static void keep_session(const struct target_conn *c)
         tls_sessions_keep(c->worker->tls_sessions, c->route, c->target, ssl);
 }
 
-static void rest(struct target_conn *c)
-{
-    if (!target_pool_rest(c->worker->pool, &c->place)) {
-        close_conn(c);
-        return;
-    }
-    c->state = CONN_IDLE;
-    link_resume(&c->link);
-    c->timer.on_fire = on_idle_timeout;
-    loop_timer_set(c->worker->loop, &c->timer, POOL_IDLE_MS);
-}
-
 void target_call_end(struct target_call *call)
 {
     struct target_conn *c = leave(call);
-    bool is_clean = c->state == CONN_READY && !link_is_closed(&c->link) &&
-                    codec_can_reuse(c->link.codec) && link_has_sent_all(&c->link) &&
-                    !c->worker->is_draining && !is_of_one_client(c);
     if (c->exchange_count++ == 0)
         keep_session(c);
-    if (is_clean)
-        rest(c);
+    if (is_shared(c) || link_has_sent_all(&c->link))
+        settle(c);
     else
         close_conn(c);
 }

@@ -28,7 +28,8 @@ struct target_call {
         struct list_node node;
         const struct target_user *user;
         void *arg;
-        uint32_t id; /* the codec's, once opened */
+        uint32_t id;     /* the codec's, once opened */
+        bool is_waiting; /* for on_ready */
         bool is_reused;
         enum target_stage stage; /* where it failed */
     } priv;
@@ -50,6 +51,7 @@ enum target_conn_need {
     TARGET_CONN_ANY,   /* its end may come while it is used */
     TARGET_CONN_LIVE,  /* a kept-alive one is looked at first: its end has not come */
     TARGET_CONN_FRESH, /* no kept-alive one: the last was dead */
+    TARGET_CONN_HTTP1, /* one of its own: an upgrade takes it over (RFC 9110 7.8) */
 };
 
 struct target_conn_options {
@@ -62,8 +64,8 @@ struct target_conn_options {
                                         * tells the target; NULL: the gateway's own */
 };
 
-/* On a connection that is there (target_call_is_ready), or on a new one: on_ready is called when
- * it is. */
+/* On a connection that is there (target_call_is_ready), or on a new one: on_ready is called
+ * when it is. */
 struct err target_call_begin(struct worker *w, const struct target_conn_options *o,
                              struct target_call *ret_call);
 

@@ -16,6 +16,7 @@ struct pool_slot {
     struct list_node node;     /* in known or unswept */
     bool is_stale;             /* the newest snapshot has no use for it */
     struct list idle;          /* of places, hottest first */
+    struct list shared;        /* of places in use that have room */
     size_t idle_count;
     size_t conn_count; /* with the busy ones */
 };
@@ -103,6 +104,7 @@ static struct pool_slot *make_slot(struct target_pool *p, const struct route *ro
     slot->route = route_ref(route);
     slot->is_stale = !is_known(p, slot);
     list_init(&slot->idle);
+    list_init(&slot->shared);
     list_push_back(&p->known, &slot->node);
     return slot;
 }
@@ -161,6 +163,7 @@ void target_pool_leave(struct target_pool *p, struct pool_place *place)
 {
     if (list_has_node(&place->priv.node))
         stop_resting(place);
+    target_pool_unshare(place);
     struct pool_slot *slot = TAKE(place->priv.slot);
     p->conn_count--;
     if (--slot->conn_count == 0)
@@ -187,6 +190,26 @@ struct pool_place *target_pool_take(struct target_pool *p, const struct route *r
     if (place != NULL)
         stop_resting(place);
     return place;
+}
+
+void target_pool_share(struct pool_place *place)
+{
+    if (!place->priv.slot->is_stale && !list_has_node(&place->priv.share_node))
+        list_push_back(&place->priv.slot->shared, &place->priv.share_node);
+}
+
+void target_pool_unshare(struct pool_place *place)
+{
+    list_remove(&place->priv.share_node);
+}
+
+struct pool_place *target_pool_shared(struct target_pool *p, const struct route *route,
+                                      const struct target *target)
+{
+    struct pool_key key = key_of(route, target);
+    const struct pool_slot *slot = map_find(p->slots, key_view(&key));
+    struct list_node *n = slot == NULL ? NULL : list_first(&slot->shared);
+    return n == NULL ? NULL : container_of(n, struct pool_place, priv.share_node);
 }
 
 /* ---- what a change leaves behind ---- */

@@ -28,6 +28,7 @@ struct pool_place {
     struct {
         struct pool_slot *slot;
         struct list_node node; /* at rest */
+        struct list_node share_node;
         struct list_node age_node;
     } priv;
 };
@@ -53,6 +54,14 @@ bool target_pool_evict_oldest(struct target_pool *p);
 /* One at rest, in use from now on; NULL: none. */
 struct pool_place *target_pool_take(struct target_pool *p, const struct route *route,
                                     const struct target *target);
+
+/* In use, and with room for more: others may come to it. Harmless if it is so already. */
+void target_pool_share(struct pool_place *place);
+void target_pool_unshare(struct pool_place *place);
+
+/* The first that was shared; NULL: none. */
+struct pool_place *target_pool_shared(struct target_pool *p, const struct route *route,
+                                      const struct target *target);
 
 /* newest, borrowed until the next call, is what new exchanges begin with: connections that it
  * has no use for are closed, in this turn and the following ones, or when they are released. */

@@ -1,10 +1,19 @@
-"""An HTTP/2 client whose every frame a test can choose; frames and HPACK by python3-h2."""
+"""An HTTP/2 client, and a target, whose every frame a test can choose; frames and HPACK by
+python3-h2."""
+import json
+import select
+import socket
+import threading
+
 import h2.config
 import h2.connection
 import h2.events
+import h2.exceptions
+import h2.settings
 import hpack
 
 from support import raw
+from support.wait import PATIENCE
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = \
@@ -213,3 +222,131 @@ class Raw:
             if kind == HEADERS and stream == 1:
                 return "answer", None
         return "closed", None
+
+
+class Server:
+    """A target that speaks HTTP/2, over TLS or, without a context, in clear text.
+
+    `answer(connection, stream, headers, body)` runs when a request is complete; unless a test sets
+    it, the answer is 200 with a description of what came, in JSON."""
+
+    def __init__(self, tls=None, max_streams=100):
+        self.tls, self.max_streams = tls, max_streams
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        port = self.listener.getsockname()[1]
+        self.port, self.url = port, f"{'https' if tls else 'h2c'}://127.0.0.1:{port}"
+        self.changed = threading.Condition()
+        self.connections, self.requests, self.most = [], [], 0
+        self.failures = []      # what the gateway did wrong
+        self.answer = ServerConnection.describe
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self):
+        self.listener.close()
+        for connection in self.connections:
+            connection.close()
+
+    def wait_for(self, count):
+        """Wait until so many requests have come, whole."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.requests) >= count, PATIENCE)
+
+    def _accept(self):
+        while True:
+            try:
+                sock, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=[sock], daemon=True).start()
+
+    def _serve(self, sock):
+        try:
+            if self.tls is not None:
+                sock = self.tls.wrap_socket(sock, server_side=True)
+            connection = ServerConnection(self, sock)
+            self.connections.append(connection)
+            connection.run()
+        except OSError:
+            pass
+        except h2.exceptions.ProtocolError as error:
+            self.failures.append(error)
+        finally:
+            sock.close()
+
+
+class ServerConnection:
+    """One connection to that target; used by its own thread, and by tests under `lock`."""
+
+    def __init__(self, server, sock):
+        self.server, self.sock, self.lock = server, sock, threading.RLock()
+        self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(
+            client_side=False, header_encoding="utf-8"))
+        self.h2.local_settings = h2.settings.Settings(client=False, initial_values={
+            h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: server.max_streams,
+            h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL: 1})
+        self.open = {}          # stream -> (headers, body so far)
+        self.h2.initiate_connection()
+        self.flush()
+
+    def flush(self):
+        self.sock.sendall(self.h2.data_to_send())
+
+    def close(self):
+        """Its thread notices, and closes the descriptor, which nobody else may have by then."""
+        try:
+            socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+    def run(self):
+        """TLS is not read while another thread writes."""
+        while True:
+            if not getattr(self.sock, "pending", int)():
+                select.select([self.sock], [], [])
+            with self.lock:
+                data = self.sock.recv(1 << 16)
+                if not data:
+                    return
+                for event in self.h2.receive_data(data):
+                    self._take(event)
+                self.flush()
+
+    def describe(self, stream, headers, body):
+        text = json.dumps({"headers": headers, "length": len(body)}).encode()
+        self.send(stream, text)
+
+    def send(self, stream, body, status=200, fields=(), trailers=None):
+        """A whole answer, as large as the window is at most."""
+        with self.lock:
+            self.h2.send_headers(stream, [(":status", str(status)), *fields])
+            self.h2.send_data(stream, body, end_stream=trailers is None)
+            if trailers is not None:
+                self.h2.send_headers(stream, trailers, end_stream=True)
+            self.flush()
+
+    def reset(self, stream, code):
+        with self.lock:
+            self.h2.reset_stream(stream, code)
+            self.flush()
+
+    def say_goodbye(self, last):
+        with self.lock:
+            self.h2.close_connection(last_stream_id=last)
+            self.flush()
+
+    def _take(self, event):
+        stream = getattr(event, "stream_id", None)
+        if isinstance(event, h2.events.RequestReceived):
+            self.open[stream] = (event.headers, bytearray())
+            self.server.most = max(self.server.most, self.h2.open_inbound_streams)
+        elif isinstance(event, h2.events.DataReceived):
+            self.open[stream][1].extend(event.data)
+            self.h2.acknowledge_received_data(event.flow_controlled_length, stream)
+        elif isinstance(event, h2.events.StreamReset):
+            self.open.pop(stream, None)
+        elif isinstance(event, h2.events.StreamEnded):
+            headers, body = self.open.pop(stream)
+            with self.server.changed:
+                self.server.requests.append((stream, dict(headers), bytes(body)))
+                self.server.changed.notify_all()
+            self.server.answer(self, stream, headers, bytes(body))

@@ -124,7 +124,6 @@ static const struct {
     {"probe with a space", model_check_probe_path, "/a b", NULL, "character"},
     {"probe with a line end", model_check_probe_path, "/a\r\nX: y", NULL, "character"},
     {"probe with a fragment", model_check_probe_path, "/#a", NULL, "character"},
-    {"HTTP/2", model_check_protocol, "2", NULL, "not available yet"},
 
     {"directory", model_check_directory, "https://ca.example/dir?x=1",
      "https://ca.example/dir?x=1", NULL},

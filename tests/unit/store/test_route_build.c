@@ -181,8 +181,6 @@ static const struct {
     {"weight 0",
      "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'http://a', 'weight': 0}]}}",
      "/upstream/targets/0/weight", "from 1"},
-    {"h2c", "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'h2c://a'}]}}",
-     "/upstream/targets/0/url", "not available yet"},
     {"a target twice",
      "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'http://b'},"
      " {'url': 'http://a'},"
@@ -268,8 +266,8 @@ static const struct {
      "'v3'}}",
      "/upstream/proxy_protocol", "off"},
     {"HTTP/2",
-     "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'http://a'}], 'protocol': '2'}}",
-     "/upstream/protocol", "not available yet"},
+     "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'http://a'}], 'protocol': '3'}}",
+     "/upstream/protocol", "1.1"},
     {"client certificate",
      "{'hosts': ['a.org'], 'upstream': {'targets': [{'url': 'http://a'}], 'tls': "
      "{'certificate': '../x'}}}",

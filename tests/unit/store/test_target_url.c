@@ -67,7 +67,7 @@ static const struct {
     {"empty", "", "must begin with"},
     {"no scheme", "127.0.0.1:8080", "must begin with"},
     {"another scheme", "ftp://a", "must begin with"},
-    {"h2c", "h2c://a", "not available yet"},
+    {"h2c with a path", "h2c://a/b", "path"},
     {"no host", "http://", "no host"},
     {"no host but a port", "http://:80", "empty"},
     {"no host but a path", "http:///x", "path"},

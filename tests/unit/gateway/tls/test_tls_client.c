@@ -1,3 +1,4 @@
+#include "gateway/tls/alpn.h"
 #include "gateway/tls/tls_client.h"
 #include "store/target_url.h"
 #include "store/trust.h"
@@ -46,7 +47,7 @@ static struct err connect_to(const struct upstream_tls *tls, const char *url, SS
     struct target target = {0};
     SSL *ssl, *server = tls_pair_accept(ctx);
     assert_null(target_url_parse(a, str_from(url), &target));
-    assert_ok(tls_client_connect(c, tls, &target, NULL, &ssl));
+    assert_ok(tls_client_connect(c, tls, &target, NULL, alpn_http1, &ssl));
     struct tls_pair_result r = tls_pair_shake(ssl, server);
     const char *name = SSL_get_servername(server, TLSEXT_NAMETYPE_host_name);
     (void)snprintf(ret_name, 256, "%s", name == NULL ? "" : name);

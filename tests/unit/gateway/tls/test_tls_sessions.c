@@ -1,3 +1,4 @@
+#include "gateway/tls/alpn.h"
 #include "gateway/tls/tls_client.h"
 #include "gateway/tls/tls_sessions.h"
 #include "tests/support/asserts.h"
@@ -73,7 +74,7 @@ static bool visit(void)
         str_is_empty(tls->certificate) ? NULL : snapshot_cert_find(snap, tls->certificate);
     SSL *ssl, *peer = tls_pair_accept(server);
     char byte;
-    assert_ok(tls_client_connect(client, tls, target, cert, &ssl));
+    assert_ok(tls_client_connect(client, tls, target, cert, alpn_http1, &ssl));
     tls_sessions_offer(sessions, r, target, ssl);
     struct tls_pair_result result = tls_pair_shake(ssl, peer);
     assert_true(result.is_client_done && result.is_server_done);
