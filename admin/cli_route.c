@@ -184,8 +184,9 @@ static void print_upstream(struct cli *cli, json_t *upstream)
 static void print_route(struct cli *cli, json_t *route)
 {
     json_t *upstream = json_object_get(route, "upstream");
-    static const char *const members[] = {"path",         "enabled",     "certificate", "https",
-                                          "strip_prefix", "host_header", "max_body"};
+    static const char *const members[] = {"path",        "enabled",      "certificate",
+                                          "https",       "strip_prefix", "host_header",
+                                          "hide_target", "max_body"};
     cli_print_pair(cli, "id", cli_text(cli, route, "id"), CLI_PLAIN);
     cli_print_pair(cli, "hosts", hosts_of(cli, route), CLI_PLAIN);
     for (size_t i = 0; i < ARRAY_LEN(members); i++)

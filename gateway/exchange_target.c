@@ -1,5 +1,6 @@
 /* exchange_target.c - what the target and the clock say to an exchange. */
 #include "gateway/exchange_state.h"
+#include "gateway/route/public_origin.h"
 #include "gateway/upstream/health.h"
 #include "gateway/upstream/stick.h"
 #include "gateway/upstream/target_note.h"
@@ -119,6 +120,22 @@ void exchange_note_good(const struct exchange *x)
     target_note_end(x->target);
 }
 
+/* The head as the client gets it. */
+static struct err change_head(struct exchange *x, struct http_head *head)
+{
+    if (x->route->hide_target)
+        TRY(public_origin_restore(x->arena,
+                                  &(struct public_origin){.route = x->route,
+                                                          .target = x->target,
+                                                          .sent_host = x->request_out.authority,
+                                                          .facts = &x->facts},
+                                  &head->fields));
+    TRY(rewrite_response(x->arena, x->route, x->facts.variables, worker_date(x->worker), head));
+    if (!stick_is_on(x->route) || http_is_interim(head))
+        return OK;
+    return stick_set(x->arena, x->route, &x->request, x->target, x->facts.is_https, head);
+}
+
 static struct err on_target_head(void *arg, struct http_head *head)
 {
     struct exchange *x = arg;
@@ -132,10 +149,7 @@ static struct err on_target_head(void *arg, struct http_head *head)
         if (health_note_answer(x->route, x->target, loop_now_ms(x->worker->loop)))
             slot_queue_on_target_up(x->worker->slots, &x->route->upstream);
     }
-    struct err e =
-        rewrite_response(x->arena, x->route, x->facts.variables, worker_date(x->worker), head);
-    if (!failed(e) && stick_is_on(x->route) && !http_is_interim(head))
-        e = stick_set(x->arena, x->route, &x->request, x->target, x->facts.is_https, head);
+    struct err e = change_head(x, head);
     if (failed(e))
         return err_is(e, ERR_HEAD_TOO_LARGE) ? fail(ERR_TARGET_HEAD_TOO_LARGE, 0) : e;
     if (x->worker->is_draining)

@@ -228,6 +228,7 @@ struct route {
     struct str host_header; /* "preserve", "target", or the value to send */
     struct header_ops request_headers;
     struct header_ops response_headers;
+    bool hide_target;         /* its own origin in answers becomes the public one */
     uint64_t max_body_bytes;  /* UNITS_UNLIMITED */
     enum route_action action; /* which of these it has; the others are zero */
     struct upstream upstream;

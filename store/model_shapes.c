@@ -237,6 +237,10 @@ const struct shape route_shape[] = {
     {.name = "response_headers", .kind = SHAPE_OBJECT,
      .offset = offsetof(struct route, response_headers),
      .sub = header_ops_shape, .doc = "Changes to the response's header."},
+    {.name = "hide_target", .kind = SHAPE_BOOL, .offset = offsetof(struct route, hide_target),
+     .standard = "true",
+     .doc = "Where a target names its own origin in Location, Content-Location or Refresh, or "
+            "its own host as the Domain of a cookie, say what the client asked for."},
     {.name = "max_body", .kind = SHAPE_SIZE, .offset = offsetof(struct route, max_body_bytes),
      .standard = "\"unlimited\"", .doc = "Largest request body; larger ones get 413."},
     {.name = "upstream", .kind = SHAPE_OBJECT, .offset = offsetof(struct route, upstream),

@@ -47,7 +47,7 @@ def test_defaults_are_those_of_the_contract(gateway):
         "path": "/", "enabled": True, "certificate": "auto", "https": "redirect",
         "strip_prefix": False, "add_prefix": None, "redirect": None, "respond": None,
         "host_header": "preserve", "request_headers": no_headers,
-        "response_headers": no_headers, "max_body": "unlimited",
+        "response_headers": no_headers, "hide_target": True, "max_body": "unlimited",
         "upstream": {
             "targets": [{"url": TARGET, "weight": 1, "backup": False, "drain": False}],
             "balance": "round_robin", "protocol": "auto", "proxy_protocol": "off",
