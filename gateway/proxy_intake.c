@@ -61,7 +61,7 @@ static struct err take_header(int fd, struct proxy_header *ret_header)
 static void hand_over(struct worker *w, const struct listener_address *at, int fd,
                       const struct peer *peer, const struct proxy_header *h)
 {
-    if (!h->has_addresses) {
+    if (!h->has_addresses || h->is_datagram) {
         conn_accept(w, at->kind, fd, peer, NULL);
         return;
     }

@@ -161,7 +161,7 @@ static struct err read_block(struct str header, struct proxy_header *ret_header)
 {
     static const struct {
         size_t block_bytes;
-        size_t address_bytes; /* 0: no TCP endpoints */
+        size_t address_bytes; /* 0: no ports */
     } families[FAMILY_COUNT] = {
         [FAMILY_INET] = {12, 4}, [FAMILY_INET6] = {36, 16}, [FAMILY_UNIX] = {216, 0}};
     struct proxy_header h = {.has_addresses = false};
@@ -179,8 +179,9 @@ static struct err read_block(struct str header, struct proxy_header *ret_header)
     if (block.len < families[family].block_bytes ||
         !are_extensions_right(header, FIXED_BYTES + families[family].block_bytes))
         return refuse();
-    if (families[family].address_bytes > 0 && protocol == PROTOCOL_STREAM)
+    if (families[family].address_bytes > 0)
         read_addresses(block, families[family].address_bytes, &h);
+    h.is_datagram = h.has_addresses && protocol == PROTOCOL_DGRAM;
     *ret_header = h;
     return OK;
 }
@@ -236,7 +237,7 @@ struct str proxy_protocol_write_v1(const struct proxy_header *h,
 {
     static const struct str unknown = STR_LIT("PROXY UNKNOWN\r\n");
     char source[IP_TEXT_BYTES], destination[IP_TEXT_BYTES];
-    if (!h->has_addresses)
+    if (!h->has_addresses || h->is_datagram)
         return unknown;
     bool as_v4 = are_v4(h);
     ip_print(h->source.address, as_v4, source);
@@ -267,9 +268,10 @@ struct str proxy_protocol_write_v2(const struct proxy_header *h,
     size_t skip = as_v4 ? IP_V4_AT : 0;
     size_t address_bytes = h->has_addresses ? sizeof(h->source.address) - skip : 0;
     unsigned family = as_v4 ? FAMILY_INET : FAMILY_INET6;
+    unsigned protocol = h->is_datagram ? PROTOCOL_DGRAM : PROTOCOL_STREAM;
     char *at = put_bytes(text, signature.p, signature.len);
     *at++ = h->has_addresses ? COMMAND_PROXY : COMMAND_LOCAL;
-    *at++ = h->has_addresses ? (char)(family << 4 | PROTOCOL_STREAM) : 0;
+    *at++ = h->has_addresses ? (char)(family << 4 | protocol) : 0;
     at = put_u16(at, h->has_addresses ? 2 * address_bytes + 4 : 0);
     if (h->has_addresses) {
         at = put_bytes(at, h->source.address + skip, address_bytes);

@@ -18,9 +18,10 @@ struct proxy_endpoint {
 };
 
 struct proxy_header {
-    /* False: LOCAL, UNKNOWN, UNSPEC, or a family without TCP ports: the connection's own
-     * addresses stand. */
+    /* False: LOCAL, UNKNOWN, UNSPEC, or a family without ports: the addresses of what it came
+     * on stand. */
     bool has_addresses;
+    bool is_datagram; /* the addresses are of UDP, not of TCP */
     struct proxy_endpoint source;
     struct proxy_endpoint destination;
 };
@@ -34,7 +35,9 @@ struct err proxy_protocol_read(struct str bytes, struct proxy_header *ret_header
 
 enum { PROXY_HEADER_WRITE_MAX_BYTES = 108 };
 
-/* The header that says h, in text.  Without addresses it says UNKNOWN, or LOCAL. */
+/* The header that says h, in text.  Without addresses it says UNKNOWN, or LOCAL; so does
+ * version 1, which knows TCP alone, of datagrams.  Before a datagram it stands in the same
+ * datagram. */
 struct str proxy_protocol_write_v1(const struct proxy_header *h,
                                    char text[PROXY_HEADER_WRITE_MAX_BYTES]);
 struct str proxy_protocol_write_v2(const struct proxy_header *h,

@@ -43,10 +43,11 @@
 #define FDS_RESERVED             64     /* not for clients or targets: store, admin API, logs */
 #define SHORTAGE_QUIET_MS        60000  /* a shortage that returns sooner is the same one */
 #define ACCEPT_BATCH_MAX         64 /* accepts per turn, so that open connections get theirs */
-#define LISTEN_BACKLOG           4096      /* the kernel clamps to net.core.somaxconn */
-#define HANDSHAKE_LIMIT_MS       10000     /* TLS handshake, from accept */
-#define PROXY_HEADER_MAX_BYTES   (4 * KIB) /* version 2 with extensions; real ones: < 1 KiB */
-#define TICKET_KEY_MS            43200000  /* current so long, accepted as long again: a day */
+#define LISTEN_BACKLOG           4096       /* the kernel clamps to net.core.somaxconn */
+#define HANDSHAKE_LIMIT_MS       10000      /* TLS handshake, from accept */
+#define CLIENT_HELLO_MAX_BYTES   (16 * KIB) /* read before a connection is anybody's */
+#define PROXY_HEADER_MAX_BYTES   (4 * KIB)  /* version 2 with extensions; real ones: < 1 KiB */
+#define TICKET_KEY_MS            43200000   /* current so long, accepted as long again: a day */
 #define TLS_TICKET_S             7200 /* a client's session; then certificates are shown anew */
 #define HEAD_LIMIT_MS            15000 /* slow-loris bound: from first to last byte of a head */
 #define KEEPALIVE_IDLE_MS        75000 /* client connection without a request */

@@ -21,8 +21,8 @@ static struct str show(const struct proxy_header *h, char out[160])
         return STR("none");
     (void)inet_ntop(AF_INET6, h->source.address, source, sizeof(source));
     (void)inet_ntop(AF_INET6, h->destination.address, destination, sizeof(destination));
-    (void)snprintf(out, 160, "%s %u %s %u", source, h->source.port, destination,
-                   h->destination.port);
+    (void)snprintf(out, 160, "%s%s %u %s %u", h->is_datagram ? "udp " : "", source,
+                   h->source.port, destination, h->destination.port);
     return str_from(out);
 }
 
@@ -95,7 +95,8 @@ static const struct {
     {"LOCAL ignores even what is wrong", STR_LIT(SIGNATURE "\x20\xff\x00\x02zz"), "none", ""},
     {"UNSPEC", STR_LIT(SIGNATURE "\x21\x00\x00\x00"), "none", ""},
     {"UNSPEC with a block to skip", STR_LIT(SIGNATURE "\x21\x00\x00\x03zzz"), "none", ""},
-    {"UDP is no connection of ours", STR_LIT(SIGNATURE "\x21\x12\x00\x0c" IP4), "none", ""},
+    {"UDP", STR_LIT(SIGNATURE "\x21\x12\x00\x0c" IP4 "x"),
+     "udp ::ffff:192.0.2.1 51234 ::ffff:198.51.100.2 443", "x"},
     {"extensions are skipped",
      STR_LIT(SIGNATURE "\x21\x11\x00\x1a" IP4 "\x01\x00\x08http/1.1\x04\x00\x00"),
      "::ffff:192.0.2.1 51234 ::ffff:198.51.100.2 443", ""},
@@ -222,6 +223,23 @@ static void what_is_written_is_what_is_read(void **state)
     }
 }
 
+/* Version 1 has no word for it. */
+static void datagrams_have_a_version_2_alone(void **state)
+{
+    (void)state;
+    static const struct str headers[] = {STR_LIT(SIGNATURE "\x21\x12\0\x0c" IP4),
+                                         STR_LIT(SIGNATURE "\x21\x22\0\x24" IP6)};
+    for (size_t i = 0; i < ARRAY_LEN(headers); i++) {
+        char text[PROXY_HEADER_WRITE_MAX_BYTES];
+        struct proxy_header h;
+        size_t len;
+        assert_ok(proxy_protocol_read(headers[i], &h, &len));
+        assert_true(h.has_addresses && h.is_datagram);
+        assert_true(str_eq(proxy_protocol_write_v2(&h, text), headers[i]));
+        assert_str(proxy_protocol_write_v1(&h, text), "PROXY UNKNOWN\r\n");
+    }
+}
+
 /* One side IPv4, the other IPv6: both as IPv6, which holds either. */
 static void families_are_not_mixed(void **state)
 {
@@ -244,6 +262,7 @@ int main(void)
         cmocka_unit_test(a_socket_of_unix_is_not_an_address),
         cmocka_unit_test(the_longest_header_is_taken),
         cmocka_unit_test(what_is_written_is_what_is_read),
+        cmocka_unit_test(datagrams_have_a_version_2_alone),
         cmocka_unit_test(families_are_not_mixed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
