@@ -341,6 +341,8 @@ static void on_last(void *arg)
         rest(c);
 }
 
+static struct err on_preface(void *arg, struct str taken);
+
 static const struct codec_events codec_events = {
     .on_begin = on_begin,
     .on_head = on_head,
@@ -350,18 +352,42 @@ static const struct codec_events codec_events = {
     .on_reset = on_reset,
     .on_sent = on_sent,
     .on_last = on_last,
+    .on_preface = on_preface,
 };
+
+static struct codec_options codec_options_of(struct conn *c)
+{
+    const struct settings *settings = snapshot_settings(c->worker->snapshot);
+    return (struct codec_options){.events = &codec_events,
+                                  .arg = c,
+                                  .out = &c->link.out,
+                                  .pass = link_pass,
+                                  .pass_arg = &c->link,
+                                  .max_head_bytes = settings->max_header_bytes,
+                                  .growth_left = &c->worker->growth_left,
+                                  .is_plain = !c->is_tls};
+}
+
+/* Prior knowledge (RFC 9113 3.3): what comes is HTTP/2, and from here on always was. */
+static struct err on_preface(void *arg, struct str taken)
+{
+    struct conn *c = arg;
+    struct codec_options o = codec_options_of(c);
+    struct codec *codec;
+    size_t used;
+    TRY(h2_codec_new_server(&o, &codec));
+    struct err e = codec_feed(codec, taken, &used);
+    if (failed(e))
+        codec_free(codec);
+    else
+        link_replace_codec(&c->link, codec);
+    return e;
+}
 
 static struct err make_codec(struct conn *c)
 {
     const SSL *ssl = transport_ssl(&c->link.transport);
-    struct codec_options o = {.events = &codec_events,
-                              .arg = c,
-                              .out = &c->link.out,
-                              .pass = link_pass,
-                              .pass_arg = &c->link,
-                              .max_head_bytes =
-                                  snapshot_settings(c->worker->snapshot)->max_header_bytes};
+    struct codec_options o = codec_options_of(c);
     return ssl != NULL && alpn_is_http2(ssl) ? h2_codec_new_server(&o, &c->link.codec)
                                              : h1_codec_new_server(&o, &c->link.codec);
 }

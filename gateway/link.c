@@ -43,7 +43,9 @@ static void close_now(struct link *l)
     loop_undefer(&l->priv.read_work);
     transport_close(&l->transport);
     codec_free(l->codec);
+    codec_free(l->priv.next_codec);
     l->codec = NULL;
+    l->priv.next_codec = NULL;
     buf_fini(&l->out);
     buf_fini(&l->priv.in);
     l->priv.state = LINK_CLOSED;
@@ -101,6 +103,11 @@ void link_flush_late(struct link *l)
 void link_expect_silence(struct link *l)
 {
     l->priv.is_silence_due = true;
+}
+
+void link_replace_codec(struct link *l, struct codec *codec)
+{
+    l->priv.next_codec = codec;
 }
 
 void link_read_soon(struct link *l)
@@ -163,6 +170,10 @@ static struct err feed(struct link *l, struct str bytes, bool is_from_in)
     l->priv.is_feeding = true;
     struct err e = codec_feed(l->codec, bytes, &used);
     l->priv.is_feeding = false;
+    if (l->priv.next_codec != NULL) {
+        codec_free(l->codec);
+        l->codec = TAKE(l->priv.next_codec);
+    }
     if (codec_is_multiplexed(l->codec))
         link_flush_soon(l); /* whatever its peer is to be told now */
     if (l->priv.must_close) {

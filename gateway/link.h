@@ -59,6 +59,7 @@ struct link {
         bool is_silence_due;    /* until something of ours has left */
         bool is_feeding;        /* inside the codec: closing must wait */
         bool must_close;
+        struct codec *next_codec; /* takes the place of the one that is on the stack */
     } priv;
 };
 
@@ -117,6 +118,9 @@ void link_flush_late(struct link *l);
 /* The peer has nothing to say before it has got what is queued now: bytes that come earlier
  * are the error ERR_IO (EPROTO), and reach no codec. */
 void link_expect_silence(struct link *l);
+
+/* Inside the codec's own events: another one goes on with what it leaves. Taken over. */
+void link_replace_codec(struct link *l, struct codec *codec);
 
 /* What was read already is offered to the codec again, in the next turn. */
 void link_read_soon(struct link *l);

@@ -280,6 +280,7 @@ struct err worker_start(const struct worker_options *o, struct worker **ret_work
     w->arenas = (struct arena_pool){.first_bytes = EXCHANGE_ARENA_BYTES,
                                     .max_bytes = EXCHANGE_ARENA_MAX_BYTES,
                                     .max_count = EXCHANGE_ARENAS_KEPT_MAX};
+    w->growth_left = H2_GROWTH_ALL_BYTES;
     list_init(&w->conns);
     list_init(&w->intakes);
     w->priv.drain_timer.on_fire = on_drain_timeout;

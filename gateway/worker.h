@@ -57,6 +57,7 @@ struct worker {
     struct scratch scratch;
     struct arena_pool arenas; /* of exchanges that are over */
     struct buf_pool bufs;     /* for what waits to be sent */
+    size_t growth_left;       /* see codec_options */
     struct tls_server *tls_server;
     struct tls_client *tls_client;
     struct tls_sessions *tls_sessions; /* with targets */

@@ -69,14 +69,18 @@
 #define RELAY_HIGH_BYTES                                                                       \
     (256 * KIB) /* queued towards a slow side: reading of the other stops */
 #define LINK_OUT_MAX_BYTES                                                                     \
-    (1 * MIB)          /* ... and this is the end: a head, a chunk and the high mark fit */
+    (9 * MIB)          /* ... and this is the end: the high mark and the largest window fit */
 #define LINGER_MS 2000 /* reading on after a final error answer, so it is not lost */
 
 #define H2_STREAMS_MAX         100 /* exchanges at once per connection (RFC 9113 6.5.2) */
-#define H2_WINDOW_BYTES        (256 * KIB) /* body sent unasked, per stream ... */
-#define H2_CONN_WINDOW_BYTES   (1 * MIB)   /* ... and per connection: what paused ones hold */
+#define H2_WINDOW_BYTES        (64 * KIB)  /* body sent unasked: as much as rests in a socket */
+#define H2_WINDOW_MAX_BYTES    (8 * MIB)   /* ... where a round trip brings that much */
+#define H2_MEASURE_BYTES       (16 * KIB)  /* smaller bodies need no larger window */
+#define H2_GROWTH_MAX_BYTES    (8 * MIB)   /* of a connection's windows together */
+#define H2_GROWTH_ALL_BYTES    (128 * MIB) /* ... and of those of all connections of a worker */
+#define H2_CONN_WINDOW_BYTES   (16 * MIB)  /* no limit of its own: see h2_window.c */
 #define H2_OUT_BYTES           (32 * KIB)  /* framed ahead: beyond it urgency is not heeded */
-#define H2_QUEUE_MAX_BYTES     (1 * MIB)   /* of a stream, unsent: as LINK_OUT_MAX_BYTES */
+#define H2_QUEUE_MAX_BYTES     (9 * MIB)   /* of a stream, unsent: as LINK_OUT_MAX_BYTES */
 #define H2_QUEUED_BUDGET_BYTES (4 * MIB)   /* unsent of a connection; then each byte ... */
 #define H2_QUEUED_WEIGHT       16          /* ... counts so often: targets pause sooner */
 #define H2_GLITCHES_MAX        500  /* resets, pings, ... that no answer sent has made up for */
@@ -84,7 +88,9 @@
 #define H2_UPDATE_MIN_BYTES    256  /* smaller WINDOW_UPDATEs are glitches */
 
 /* gateway: target side */
-#define CONNECT_LIMIT_MS 5000 /* default of timeouts.connect: TCP and TLS together */
+#define TARGET_SILENCE_MS    30000  /* HTTP/2 with requests under way: then it is asked, ... */
+#define TARGET_PING_EVERY_MS 310000 /* ... not oftener: gRPC's servers allow one in 5 minutes */
+#define CONNECT_LIMIT_MS     5000   /* default of timeouts.connect: TCP and TLS together */
 #define RESPONSE_LIMIT_MS                                                                      \
     3600000 /* default of timeouts.response: Nextcloud assembles for long */
 #define IDLE_LIMIT_MS        3600000 /* default of timeouts.idle: WebSockets rest for long */

@@ -60,6 +60,10 @@ struct codec_events {
     /* HTTP/2 only: the peer has said that nothing will follow what is under way. May be
      * NULL. */
     void (*on_last)(void *arg);
+    /* Server role of HTTP/1.1, without TLS: what the client has begun with, and what this codec
+     * has taken, is HTTP/2 (RFC 9113 3.3). Nothing more is taken, and no further event comes:
+     * the rest is another codec's. */
+    struct err (*on_preface)(void *arg, struct str taken);
 };
 
 /* A way past out for large pieces of a body, which saves a copy: sends what is in out and bytes
@@ -75,7 +79,9 @@ struct codec_options {
     codec_pass_fn *pass; /* may be NULL */
     void *pass_arg;
     size_t max_head_bytes; /* start line and fields */
-    bool is_plain;         /* HTTP/2, client role: without TLS, which the target is told */
+    size_t *growth_left;   /* HTTP/2: bytes by which windows may grow, shared by the connections
+                            * of a worker; NULL: H2_GROWTH_MAX_BYTES each */
+    bool is_plain;         /* without TLS: HTTP/2 tells the target, HTTP/1.1 may be HTTP/2 */
 };
 
 struct codec_ops {
@@ -98,6 +104,7 @@ struct codec_ops {
     void (*forget)(struct codec *c, uint32_t id);
     size_t (*capacity)(const struct codec *c);
     bool (*is_flushed)(const struct codec *c);
+    void (*ping)(struct codec *c);
     void (*free)(struct codec *c);
 };
 
@@ -236,6 +243,13 @@ static inline void codec_forget(struct codec *c, uint32_t id)
 static inline size_t codec_capacity(const struct codec *c)
 {
     return c->ops->capacity == NULL ? codec_can_reuse(c) : c->ops->capacity(c);
+}
+
+/* HTTP/2 only: asks the peer for a sign of life; any byte from it is one. */
+static inline void codec_ping(struct codec *c)
+{
+    if (c->ops->ping != NULL)
+        c->ops->ping(c);
 }
 
 static inline void codec_free(struct codec *c)

@@ -31,7 +31,8 @@ struct server {
         PHASE_BODY,
         PHASE_ANSWER, /* the request is complete, its answer is not */
         PHASE_TUNNEL,
-        PHASE_OVER, /* what comes is dropped */
+        PHASE_HTTP2, /* the rest is for another codec */
+        PHASE_OVER,  /* what comes is dropped */
     } phase;
     bool is_last; /* no further request on this connection */
     uint32_t id;
@@ -108,6 +109,12 @@ static struct err read_request(struct server *s, struct str bytes)
     return OK;
 }
 
+/* A request of HTTP/2 that every server of HTTP/1.1 would refuse (RFC 9113 3.4). */
+static bool is_preface(const struct server *s, struct str head)
+{
+    return s->options.is_plain && s->id == 0 && str_eq(head, STR("PRI * HTTP/2.0\r\n\r\n"));
+}
+
 static struct err take_head(struct server *s, struct str bytes, size_t *ret_used)
 {
     const struct h1_limits limits = {.block_max_bytes = s->options.max_head_bytes,
@@ -117,6 +124,10 @@ static struct err take_head(struct server *s, struct str bytes, size_t *ret_used
     *ret_used = len;
     if (!failed(e) && len == 0)
         return OK;
+    if (!failed(e) && is_preface(s, str_sub(bytes, 0, len))) {
+        s->phase = PHASE_HTTP2;
+        return s->options.events->on_preface(s->options.arg, str_sub(bytes, 0, len));
+    }
     /* A head that cannot be read needs an exchange as well: for its error answer. */
     struct arena *a = s->options.events->on_begin(s->options.arg, ++s->id, &s->user);
     if (a == NULL)
@@ -169,6 +180,7 @@ static struct err take(void *codec, struct str bytes, size_t *ret_used)
         *ret_used = bytes.len;
         return s->options.events->on_body(s->options.arg, s->user, bytes);
     case PHASE_ANSWER:
+    case PHASE_HTTP2:
     case PHASE_OVER:
         break;
     }
@@ -178,7 +190,8 @@ static struct err take(void *codec, struct str bytes, size_t *ret_used)
 
 static bool is_taking(const void *codec)
 {
-    return ((const struct server *)codec)->phase != PHASE_ANSWER;
+    enum phase phase = ((const struct server *)codec)->phase;
+    return phase != PHASE_ANSWER && phase != PHASE_HTTP2;
 }
 
 static struct err feed(struct codec *c, struct str bytes, size_t *ret_used)

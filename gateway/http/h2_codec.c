@@ -63,7 +63,7 @@ static void resume(struct codec *c, uint32_t id)
         return;
     s->is_paused = false;
     if (s->withheld_bytes > 0)
-        (void)nghttp2_session_consume(h->ng, s->id, s->withheld_bytes);
+        (void)nghttp2_session_consume_stream(h->ng, s->id, s->withheld_bytes);
     s->withheld_bytes = 0;
 }
 
@@ -116,7 +116,12 @@ static void refuse_reuse(struct codec *c)
         return;
     }
     (void)nghttp2_submit_shutdown_notice(h->ng);
-    (void)nghttp2_submit_ping(h->ng, NGHTTP2_FLAG_NONE, NULL);
+    (void)h2_ping(h, H2_PING_NOTICE);
+}
+
+static void ping(struct codec *c)
+{
+    (void)h2_ping(h2_of(c), H2_PING_ALIVE);
 }
 
 static void free_h2(struct codec *c)
@@ -220,6 +225,7 @@ static struct err new_codec(const struct codec_options *o, bool is_client,
         .forget = forget,
         .capacity = capacity,
         .is_flushed = is_flushed,
+        .ping = ping,
         .free = free_h2,
     };
     struct h2 *h = mem_new(struct h2);

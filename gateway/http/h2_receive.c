@@ -1,9 +1,8 @@
 /* h2_receive.c - what the library tells while it is fed: heads, bodies, and the rest. */
 #include "gateway/http/h2_session.h"
+#include "gateway/http/websocket.h"
 
 #include "gateway/base/limits.h"
-#include "gateway/base/rand.h"
-#include "gateway/base/text.h"
 
 /* ---- feed: heads ---- */
 
@@ -121,21 +120,14 @@ static struct err take_end(struct h2 *h, struct h2_stream *s,
     return h->options.events->on_end(h->options.arg, s->user, trailers);
 }
 
-/* RFC 8441 5: WebSocket over HTTP/2 does without the key that a target which speaks HTTP/1.1
- * asks for (RFC 6455 4.1). */
-static struct err add_websocket_key(struct arena *a, struct http_head *head)
+/* RFC 8441 5: a tunnel looks as it does in HTTP/1.1. */
+static struct err take_tunnel(struct h2_stream *s, struct http_head *head)
 {
-    enum { KEY_BYTES = 16, KEY_CHARS = 24 };
-    char bytes[KEY_BYTES];
-    struct buf text;
-    buf_init(&text, KEY_CHARS);
-    rand_fill(bytes, sizeof(bytes));
-    struct err e = text_base64(&text, str_make(bytes, sizeof(bytes)));
-    struct str key = failed(e) ? STR_NONE : arena_dup(a, buf_view(&text));
-    buf_fini(&text);
-    if (key.p == NULL)
-        return fail(ERR_MEMORY, 0);
-    return http_fields_add(&head->fields, a, STR("Sec-WebSocket-Key"), key);
+    head->status = 101;
+    head->upgrade = s->asked;
+    head->body = HTTP_BODY_NONE;
+    return s->websocket_key.len == 0 ? OK
+                                     : websocket_add_accept(s->arena, head, s->websocket_key);
 }
 
 static struct err take_head(struct h2 *h, struct h2_stream *s, bool has_end)
@@ -148,18 +140,14 @@ static struct err take_head(struct h2 *h, struct h2_stream *s, bool has_end)
             return fail(ERR_TARGET_BAD_RESPONSE, 0);
         return h->options.events->on_head(h->options.arg, s->user, head);
     }
-    /* RFC 8441 5: a tunnel looks as it does in HTTP/1.1. */
-    if (h->is_client && s->asked.len > 0 && head->status / 100 == 2) {
-        head->status = 101;
-        head->upgrade = s->asked;
-        head->body = HTTP_BODY_NONE;
-    }
+    if (h->is_client && s->asked.len > 0 && head->status / 100 == 2)
+        TRY(take_tunnel(s, head));
     if (!h->is_client) {
         s->is_head = str_eq(head->method, STR("HEAD"));
         set_turns(h, s);
     }
     if (!h->is_client && str_eq_nocase(head->upgrade, STR("websocket")))
-        TRY(add_websocket_key(s->arena, head));
+        TRY(websocket_add_key(s->arena, head)); /* in case that the target speaks HTTP/1.1 */
     s->in = IN_BODY;
     TRY(h->options.events->on_head(h->options.arg, s->user, head));
     return has_end && !s->is_over ? take_end(h, s, NULL) : OK;
@@ -192,10 +180,16 @@ static int on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t id, const u
         if (failed(e))
             h2_drop(h, s, e, NGHTTP2_INTERNAL_ERROR);
     }
-    if (is_heard && s->is_paused)
+    /* The connection as a whole always goes on: what a stream may have sent is its own window's
+     * matter. */
+    (void)nghttp2_session_consume_connection(ng, len);
+    if (is_heard && s->is_paused) {
         s->withheld_bytes += len;
-    else
-        (void)nghttp2_session_consume(ng, id, len);
+        return 0;
+    }
+    (void)nghttp2_session_consume_stream(ng, id, len);
+    if (is_heard)
+        h2_window_on_data(h, s, len);
     return 0;
 }
 
@@ -225,10 +219,10 @@ static void judge_frame(struct h2 *h, const nghttp2_frame *frame)
             take_settings(h);
         return;
     case NGHTTP2_PING:
-        if (!is_ack)
+        if (is_ack)
+            h2_on_pong(h, frame->ping.opaque_data);
+        else
             h2_note_glitch(h);
-        else if (h->is_last && !h->is_client) /* the notice has arrived (RFC 9113 6.8) */
-            h2_submit_goaway(h);
         return;
     case NGHTTP2_RST_STREAM:
     case NGHTTP2_PRIORITY_UPDATE:
@@ -298,7 +292,6 @@ static int on_close(nghttp2_session *ng, int32_t id, uint32_t code, void *arg)
         return 0;
     struct err e = explain_close(h, s, code);
     bool is_whole = code == NGHTTP2_NO_ERROR && s->in == IN_DONE;
-    (void)nghttp2_session_consume_connection(ng, s->withheld_bytes);
     s->withheld_bytes = 0;
     if (!is_whole || s->out_state != OUT_NOTHING)
         s->out_state = is_whole && s->out_state == OUT_DONE ? OUT_DONE : OUT_CUT;

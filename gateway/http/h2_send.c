@@ -218,6 +218,18 @@ static struct err send_interim(struct h2 *h, struct h2_stream *s, const struct h
     return rc == 0 ? OK : fail(rc == NGHTTP2_ERR_NOMEM ? ERR_MEMORY : ERR_CANCELLED, rc);
 }
 
+static struct err ask_tunnel(struct h2 *h, struct h2_stream *s, const struct http_head *head)
+{
+    static const nghttp2_settings_id enable = NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL;
+    if (nghttp2_session_get_remote_settings(h->ng, enable) != 1) /* RFC 8441 3 */
+        return fail(ERR_TARGET_UPGRADE, 0);
+    const struct http_field *key =
+        http_fields_find_name(&head->fields, STR("Sec-WebSocket-Key"));
+    s->asked = head->upgrade;
+    s->websocket_key = key == NULL ? STR_NONE : key->value;
+    return OK;
+}
+
 struct err h2_send_head(struct codec *c, uint32_t id, const struct http_head *head, bool is_end)
 {
     struct h2 *h = h2_of(c);
@@ -227,8 +239,8 @@ struct err h2_send_head(struct codec *c, uint32_t id, const struct http_head *he
     if (!h->is_client && http_is_interim(head))
         return send_interim(h, s, head);
     s->is_head |= h->is_client && str_eq(head->method, STR("HEAD"));
-    if (h->is_client)
-        s->asked = head->upgrade;
+    if (h->is_client && head->upgrade.len > 0)
+        TRY(ask_tunnel(h, s, head));
     TRY(submit(h, s, head));
     return is_end && s->asked.len == 0 ? h2_send_end(c, id, NULL) : OK;
 }

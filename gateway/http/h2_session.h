@@ -2,7 +2,7 @@
  *
  * Purpose: h2_codec.c makes and ends a codec; h2_receive.c hears what the library reads;
  *          h2_send.c has it write; h2_stream.c keeps streams, and the count of what their peer
- *          has cost us.
+ *          has cost us; h2_window.c says how much may come unasked; h2_ping.c asks.
  * Thread:  the connection's worker.
  * Owns:    as h2_codec.h says.  A stream lives from its first HEADERS (or codec_open) until
  *          both the library has closed it and its exchange has been forgotten: reset streams
@@ -16,6 +16,15 @@
 #include "gateway/base/list.h"
 
 #include <nghttp2/nghttp2.h>
+
+struct h2_stream;
+
+/* What a PING is for: the first byte of its text. */
+enum h2_ping {
+    H2_PING_TRIP = 1,   /* measures what comes within a round trip */
+    H2_PING_NOTICE = 2, /* behind the notice that the connection will end */
+    H2_PING_ALIVE = 4,
+};
 
 struct h2 {
     struct codec base; /* first: const casts */
@@ -32,6 +41,13 @@ struct h2 {
     size_t queued_bytes; /* of all streams */
     struct list sent;    /* streams that are to hear on_sent */
     int32_t last_id;     /* server role: the highest that was opened */
+    unsigned pings;      /* a set of enum h2_ping: not answered yet */
+    struct {
+        struct h2_stream *stream; /* whose bytes are counted; NULL: it has ended since */
+        size_t bytes;
+    } trip;
+    size_t growth_bytes;  /* of all windows */
+    size_t learned_bytes; /* the largest window that a stream has needed */
     struct h2_amnesty amnesty;
     struct h2_walk walk;
 };
@@ -48,7 +64,11 @@ struct h2_stream {
     size_t withheld_bytes;
     struct arena *trailer_arena; /* NULL: no trailers; they outlive the exchange */
     struct http_fields trailers;
-    struct str asked; /* client role: protocol of an extended CONNECT */
+    size_t growth_bytes;     /* of its window */
+    size_t unmeasured_bytes; /* received since it was last measured whether that is enough */
+    size_t measure_at_bytes; /* ... and how many are to be before it is measured again */
+    struct str asked;        /* client role: protocol of an extended CONNECT */
+    struct str websocket_key;
     enum { IN_HEAD, IN_BODY, IN_DONE } in;
     enum {
         OUT_HEAD,
@@ -111,6 +131,18 @@ const struct err_kind *h2_bad(const struct h2 *h);
 /* Something that costs us more than its peer; and something useful, which makes up for one. */
 void h2_note_glitch(struct h2 *h);
 void h2_note_use(struct h2 *h);
+
+/* ---- h2_window.c ---- */
+
+void h2_window_on_data(struct h2 *h, struct h2_stream *s, size_t len);
+void h2_window_on_trip(struct h2 *h);
+void h2_window_end(struct h2 *h, struct h2_stream *s);
+
+/* ---- h2_ping.c ---- */
+
+/* False if one of the kind is under way, or without memory. */
+bool h2_ping(struct h2 *h, enum h2_ping ping);
+void h2_on_pong(struct h2 *h, const uint8_t *text);
 
 /* ---- h2_receive.c ---- */
 

@@ -28,6 +28,7 @@ struct h2_stream *h2_add_stream(struct h2 *h, int32_t id)
     if (s == NULL)
         return NULL;
     s->id = id;
+    s->measure_at_bytes = H2_MEASURE_BYTES;
     buf_init(&s->out, H2_QUEUE_MAX_BYTES);
     list_push_back(&h->streams, &s->node);
     h->stream_count++;
@@ -44,6 +45,7 @@ void h2_drop_queue(struct h2 *h, struct h2_stream *s)
 void h2_free_stream(struct h2 *h, struct h2_stream *s)
 {
     h2_drop_queue(h, s);
+    h2_window_end(h, s);
     list_remove(&s->node);
     list_remove(&s->sent_node);
     h->stream_count--;

@@ -28,13 +28,19 @@ struct target_conn {
     size_t call_count;
     bool is_http1; /* nothing else is offered */
     enum conn_state state;
+    bool is_settled; /* a shared one: its SETTINGS have come */
     uint32_t exchange_count;
+    struct {
+        uint64_t bytes;    /* received when it was last looked at */
+        uint64_t asked_ms; /* when it was last asked for a sign of life; 0: never */
+        bool is_asked;     /* ... and has said nothing since */
+    } life;
     struct dial *dial;          /* CONN_DIALING */
     union address at;           /* where it leads, if the target has a name ... */
     uint64_t checked_ms;        /* ... and when that was last known to be right */
     bool leads_home;            /* to a listener of ours */
     struct proxy_header client; /* for the PROXY header, if the route sends one */
-    struct timer timer;         /* connect limit, then idle limit */
+    struct timer timer;         /* connect limit, then life of a shared one, then idle limit */
     struct deferred reaper;
     struct pool_place place; /* CONN_IDLE: at rest */
 };
@@ -116,6 +122,40 @@ static void fail_conn(struct target_conn *c, struct err e)
     close_conn(c);
     while (!list_is_empty(&calls))
         fail_call(call_at(list_first(&calls)), stage, e);
+}
+
+/* ---- the life of a shared one ---- */
+
+/* A target that has vanished without a word would keep its calls waiting for as long as they
+ * may wait; one that is asked too often takes it for an attack (gRPC's servers count). */
+static void on_life_timer(struct timer *t)
+{
+    struct target_conn *c = container_of(t, struct target_conn, timer);
+    uint64_t now_ms = loop_now_ms(c->worker->loop);
+    bool has_spoken = c->link.received_bytes != c->life.bytes || !link_is_silent(&c->link);
+    if (!has_spoken && c->life.is_asked) {
+        fail_conn(c, fail(ERR_TARGET_TIMEOUT, 0));
+        return;
+    }
+    if (!has_spoken &&
+        (c->life.asked_ms == 0 || now_ms - c->life.asked_ms >= TARGET_PING_EVERY_MS)) {
+        c->life.is_asked = true;
+        c->life.asked_ms = now_ms;
+        codec_ping(c->link.codec);
+        link_flush_soon(&c->link);
+    } else {
+        c->life.is_asked = false;
+    }
+    c->life.bytes = c->link.received_bytes;
+    loop_timer_set(c->worker->loop, &c->timer, TARGET_SILENCE_MS);
+}
+
+static void watch_life(struct target_conn *c)
+{
+    c->life.bytes = c->link.received_bytes;
+    c->life.is_asked = false;
+    c->timer.on_fire = on_life_timer;
+    loop_timer_set(c->worker->loop, &c->timer, TARGET_SILENCE_MS);
 }
 
 /* ---- connecting ---- */
@@ -290,6 +330,7 @@ static struct err make_codec(struct target_conn *c)
                               .pass = link_pass,
                               .pass_arg = &c->link,
                               .max_head_bytes = HEAD_MAX_BYTES,
+                              .growth_left = &c->worker->growth_left,
                               .is_plain = ssl == NULL};
     if (!is_http2 && must_be_http2(c))
         return fail(ERR_TARGET_PROTOCOL, 0);
@@ -367,12 +408,21 @@ static struct err open_link(struct target_conn *c, int fd)
     return ssl == NULL ? make_codec(c) : OK; /* or when TLS has settled which */
 }
 
+/* RFC 8441 3: whether it takes upgrades is not known before its SETTINGS are. */
+static bool must_wait(const struct target_conn *c, enum target_conn_need need)
+{
+    return c->state != CONN_READY ||
+           (need == TARGET_CONN_HTTP1 && is_shared(c) && !c->is_settled);
+}
+
 static struct target_call *next_waiting(const struct target_conn *c)
 {
-    struct list_node *n = list_first(&c->calls);
-    while (n != NULL && !call_at(n)->priv.is_waiting)
-        n = list_after(&c->calls, n);
-    return n == NULL ? NULL : call_at(n);
+    for (struct list_node *n = list_first(&c->calls); n != NULL; n = list_after(&c->calls, n)) {
+        struct target_call *call = call_at(n);
+        if (call->priv.is_waiting && !must_wait(c, call->priv.need))
+            return call;
+    }
+    return NULL;
 }
 
 /* They came because the target spoke HTTP/2 when it was last asked. */
@@ -417,9 +467,10 @@ static void become_ready(struct target_conn *c)
 static void on_codec_room(void *arg)
 {
     struct target_conn *c = arg;
+    c->is_settled = true;
     if (c->state != CONN_READY)
         return;
-    loop_timer_stop(c->worker->loop, &c->timer);
+    watch_life(c);
     serve_waiting(c);
     struct target_call *call;
     while (c->state == CONN_READY && (call = next_waiting(c)) != NULL) {
@@ -593,7 +644,10 @@ static struct target_conn *find_conn(struct worker *w, const struct target_conn_
     if (c == NULL || c->state == CONN_DIALING || c->state == CONN_HANDSHAKE)
         return c;
     metric_add(METRIC_TARGET_REUSED, 1);
-    loop_timer_stop(w->loop, &c->timer);
+    if (c->state == CONN_IDLE && is_shared(c))
+        watch_life(c);
+    else if (c->state == CONN_IDLE)
+        loop_timer_stop(w->loop, &c->timer);
     c->state = CONN_READY;
     return c;
 }
@@ -631,7 +685,8 @@ struct err target_call_begin(struct worker *w, const struct target_conn_options 
     *ret_call = (struct target_call){.conn = c,
                                      .priv = {.user = o->user,
                                               .arg = o->arg,
-                                              .is_waiting = c->state != CONN_READY,
+                                              .need = o->need,
+                                              .is_waiting = must_wait(c, o->need),
                                               .is_reused = c->exchange_count > 0}};
     list_push_back(&c->calls, &ret_call->priv.node);
     c->call_count++;

@@ -19,6 +19,13 @@
 
 struct target_conn;
 
+enum target_conn_need {
+    TARGET_CONN_ANY,   /* its end may come while it is used */
+    TARGET_CONN_LIVE,  /* a kept-alive one is looked at first: its end has not come */
+    TARGET_CONN_FRESH, /* no kept-alive one: the last was dead */
+    TARGET_CONN_HTTP1, /* one of its own: an upgrade takes it over (RFC 9110 7.8) */
+};
+
 enum target_stage { TARGET_RESOLVING, TARGET_CONNECTING, TARGET_HANDSHAKE };
 
 /* Zeroed: none. */
@@ -28,7 +35,8 @@ struct target_call {
         struct list_node node;
         const struct target_user *user;
         void *arg;
-        uint32_t id;     /* the codec's, once opened */
+        uint32_t id; /* the codec's, once opened */
+        enum target_conn_need need;
         bool is_waiting; /* for on_ready */
         bool is_reused;
         enum target_stage stage; /* where it failed */
@@ -45,13 +53,6 @@ struct target_user {
     struct err (*on_head)(void *arg, struct http_head *head);
     struct err (*on_body)(void *arg, struct str bytes);
     struct err (*on_end)(void *arg, const struct http_fields *trailers);
-};
-
-enum target_conn_need {
-    TARGET_CONN_ANY,   /* its end may come while it is used */
-    TARGET_CONN_LIVE,  /* a kept-alive one is looked at first: its end has not come */
-    TARGET_CONN_FRESH, /* no kept-alive one: the last was dead */
-    TARGET_CONN_HTTP1, /* one of its own: an upgrade takes it over (RFC 9110 7.8) */
 };
 
 struct target_conn_options {

@@ -95,8 +95,8 @@ def head(*lines, first="POST / HTTP/1.1\r\n", host=HOST):
     pytest.param(head(first="GET / HTTP/01.1\r\n"), {400}, id="HTTP/01.1"),
     pytest.param(head(first="GET / http/1.1\r\n"), {400}, id="http/1.1"),
     pytest.param(head(first="GET / HTTP/1.1x\r\n"), {400}, id="HTTP/1.1x"),
-    pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", {400},
-                 id="HTTP/2 on the plain port"),
+    pytest.param(b"PRI * HTTP/2.0\r\nHost: bad.test\r\n\r\n", {400},
+                 id="nearly the preface of HTTP/2"),
     # Host
     pytest.param(head(host=""), {400}, id="no Host"),
     pytest.param(head("Host: bad.test"), {400}, id="two equal Hosts"),

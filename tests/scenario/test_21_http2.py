@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from support import http2
+from support import http2, raw
 from support.http2 import Client, Raw, frame, head
 from support.origin import response
 from support.raw import chunked
@@ -84,6 +84,79 @@ def test_h2load_sees_no_failure(gateway, origin, host):
                            f"https://{host}:{gateway.https}/"],
                           capture_output=True, text=True, timeout=60, check=False)
     assert "2000 succeeded, 0 failed, 0 errored" in done.stdout, done.stdout
+
+
+def test_prior_knowledge_without_tls(gateway, origin, host):
+    """RFC 9113 3.3; HTTP/1.1 is served on the same port."""
+    gateway.put_route("r", host, origin.url)
+    done = subprocess.run(["curl", "--silent", "--show-error", "--http2-prior-knowledge",
+                           "--noproxy", "*", "--max-time", "60", "--header", f"Host: {host}",
+                           "--write-out", "\n%{http_version} %{http_code}",
+                           f"http://127.0.0.1:{gateway.http}/"], capture_output=True, check=False)
+    assert done.stdout.rsplit(b"\n", 1)[1] == b"2 200", done.stderr
+    with Client(gateway.http) as client:
+        streams = [client.request(head(host, f"/{n}", scheme="http")) for n in range(30)]
+        assert {client.answer(stream).status for stream in streams} == {200}
+    assert origin.seen("/7")[0].headers.get("X-Forwarded-Proto") == "http"
+    assert gateway.get(host).status == 200
+
+
+def test_prior_knowledge_one_byte_at_a_time(gateway, origin, host):
+    gateway.put_route("r", host, origin.url)
+    with raw.Client(gateway.http) as client:
+        section = http2.fields(*head(host, scheme="http"))
+        for byte in http2.PREFACE + frame(http2.SETTINGS, 0, 0) \
+                + frame(http2.HEADERS, http2.END_HEADERS | http2.END_STREAM, 1, section):
+            client.send(bytes([byte]))
+        data = b""
+        while bytes([http2.HEADERS, http2.END_HEADERS]) not in data:
+            data += client.sock.recv(1 << 16)
+
+
+def test_redirects_over_prior_knowledge(gateway, origin, host):
+    gateway.put_route("r", host, origin.url, https="redirect")
+    with Client(gateway.http) as client:
+        answer = client.ask(host, "/a?b", scheme="http")
+        assert (answer.status, answer.get("location")) == \
+            (308, f"https://{host}:{gateway.https}/a?b")
+
+
+def test_prior_knowledge_is_not_for_tls(gateway, origin, host):
+    """There it is ALPN that says so (RFC 9113 3.3)."""
+    gateway.put_route("r", host, origin.url)
+    with raw.Client(gateway.https, tls=raw.any_certificate(), server_name=host) as client:
+        client.send(http2.PREFACE)
+        assert client.read().status == 400
+
+
+def test_windows_grow_with_the_path(gateway, origin, host, connect):
+    """Each round trip brings all that may be sent, as over a long and fast line: a PING is answered
+    when half of it has reached the target."""
+    gateway.put_route("r", host, origin.url)
+    client = connect()
+    stream = client.request(head(host, "/up", "POST"), end=False)
+    client.until(lambda: client.h2.remote_settings.initial_window_size > 0)
+    sent = 0
+
+    def room():
+        return client.h2.local_flow_control_window(stream)
+
+    for _ in range(60):
+        if room() > 2 << 20:
+            break
+        size = room()
+        for at in range(0, size, client.h2.max_outbound_frame_size):
+            client.h2.send_data(stream, bytes(min(size - at,
+                                                  client.h2.max_outbound_frame_size)))
+        client.flush()
+        sent += size
+        while room() < size // 2:
+            client.h2.receive_data(client.raw.sock.recv(1 << 16))
+        client.flush()
+    assert room() > 2 << 20
+    client.end(stream)
+    assert client.answer(stream).status == 200
+    gateway.wait_log(f'"in_bytes":{sent}')
 
 
 # Messages

@@ -84,6 +84,14 @@ static struct arena *on_begin(void *arg, uint32_t id, void **ret_user)
     return t->arena;
 }
 
+static struct err on_preface(void *arg, struct str taken)
+{
+    struct trace *t = arg;
+    assert(str_starts(taken, STR("PRI ")));
+    say(t, STR("preface\n"));
+    return OK;
+}
+
 static struct err on_head(void *arg, void *user, struct http_head *head)
 {
     uint32_t id = (uint32_t)(uintptr_t)user;
@@ -155,6 +163,7 @@ static struct err on_end(void *arg, void *user, const struct http_fields *traile
 
 static const struct codec_events trace_events = {
     .on_begin = on_begin,
+    .on_preface = on_preface,
     .on_head = on_head,
     .on_refused = on_refused,
     .on_body = on_body,
@@ -201,6 +210,7 @@ static struct err open_trace(struct trace *t)
         .out = &t->out,
         .max_head_bytes =
             t->options->max_head_bytes > 0 ? t->options->max_head_bytes : HEAD_MAX_BYTES,
+        .is_plain = t->options->is_plain,
     };
     t->arena = arena_new(ARENA_FIRST_BYTES, ARENA_MAX_BYTES);
     if (t->arena == NULL)

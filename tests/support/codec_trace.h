@@ -12,6 +12,7 @@ struct codec_trace_options {
     bool is_client;
     bool answers; /* server: each request is answered with 200 and "ok" at its end */
     bool ends;    /* feed_eof behind the bytes */
+    bool is_plain;
     bool tells_fields;
     bool tells_refused;    /* server: what is told of a refused head, as "head" tells it */
     const char *method;    /* client: of the request; NULL: GET */

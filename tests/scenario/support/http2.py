@@ -63,12 +63,16 @@ class Answer:
 
 
 class Client:
-    """A connection that agreed on h2. Nothing is sent or checked that a test did not ask for,
-    but acknowledgements and, unless `window` is False, windows."""
+    """A connection that agreed on h2, or, without a name, speaks it in clear text. Nothing is sent
+    or checked that a test did not ask for, but acknowledgements and, unless `window` is False,
+    windows."""
 
-    def __init__(self, port, server_name, window=True):
-        self.raw = raw.Client(port, tls=context(), server_name=server_name)
-        assert self.raw.sock.selected_alpn_protocol() == "h2"
+    def __init__(self, port, server_name=None, window=True):
+        if server_name is None:
+            self.raw = raw.Client(port)
+        else:
+            self.raw = raw.Client(port, tls=context(), server_name=server_name)
+            assert self.raw.sock.selected_alpn_protocol() == "h2"
         config = h2.config.H2Configuration(
             client_side=True, header_encoding="utf-8", validate_outbound_headers=False,
             normalize_outbound_headers=False, validate_inbound_headers=True)
@@ -228,10 +232,12 @@ class Server:
     """A target that speaks HTTP/2, over TLS or, without a context, in clear text.
 
     `answer(connection, stream, headers, body)` runs when a request is complete; unless a test sets
-    it, the answer is 200 with a description of what came, in JSON."""
+    it, the answer is 200 with a description of what came, in JSON. `on_connect(connection, stream,
+    headers)` takes a tunnel, whose bytes are sent back."""
 
-    def __init__(self, tls=None, max_streams=100):
+    def __init__(self, tls=None, max_streams=100, takes_upgrades=True, on_connect=None):
         self.tls, self.max_streams = tls, max_streams
+        self.takes_upgrades, self.on_connect = takes_upgrades, on_connect
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         port = self.listener.getsockname()[1]
         self.port, self.url = port, f"{'https' if tls else 'h2c'}://127.0.0.1:{port}"
@@ -283,8 +289,9 @@ class ServerConnection:
             client_side=False, header_encoding="utf-8"))
         self.h2.local_settings = h2.settings.Settings(client=False, initial_values={
             h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: server.max_streams,
-            h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL: 1})
+            h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL: int(server.takes_upgrades)})
         self.open = {}          # stream -> (headers, body so far)
+        self.tunnels = set()
         self.h2.initiate_connection()
         self.flush()
 
@@ -336,9 +343,18 @@ class ServerConnection:
 
     def _take(self, event):
         stream = getattr(event, "stream_id", None)
-        if isinstance(event, h2.events.RequestReceived):
+        if isinstance(event, h2.events.RequestReceived) and \
+                (":method", "CONNECT") in event.headers:
+            self.tunnels.add(stream)
+            self.server.on_connect(self, stream, dict(event.headers))
+        elif isinstance(event, h2.events.RequestReceived):
             self.open[stream] = (event.headers, bytearray())
             self.server.most = max(self.server.most, self.h2.open_inbound_streams)
+        elif isinstance(event, h2.events.DataReceived) and stream in self.tunnels:
+            self.h2.acknowledge_received_data(event.flow_controlled_length, stream)
+            self.h2.send_data(stream, event.data)
+        elif isinstance(event, h2.events.StreamEnded) and stream in self.tunnels:
+            self.h2.end_stream(stream)
         elif isinstance(event, h2.events.DataReceived):
             self.open[stream][1].extend(event.data)
             self.h2.acknowledge_received_data(event.flow_controlled_length, stream)

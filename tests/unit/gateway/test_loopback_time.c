@@ -128,7 +128,7 @@ static void hear_big_answer(int client)
 static void pipelined_requests_wait_for_the_client_to_read(void **state)
 {
     (void)state;
-    enum { ASKED = 60, TOO_MANY = LINK_OUT_MAX_BYTES / 50000 };
+    enum { ASKED = 60, TOO_MANY = 4 * RELAY_HIGH_BYTES / 50000 };
     int client = loopback_connect(&b), served = 1;
     for (int i = 1; i < ASKED; i++)
         loopback_say(client, GET);

@@ -872,6 +872,19 @@ static void memory_may_be_short_at_every_step(void **state)
 
 #define DRIVEN(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
+/* RFC 9113 3.3: the rest is left for another codec. */
+static void http2_with_prior_knowledge_is_told(void **state)
+{
+    const struct codec_trace_options plain = {.is_plain = true};
+    (void)state;
+    check_trace("the preface", &plain, STR("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+                "preface\nreuse yes\n");
+    check_trace("with a field", &plain, STR("PRI * HTTP/2.0\r\nHost: a\r\n\r\n"),
+                REFUSED("bad_version"));
+    check_trace("another target", &plain, STR("PRI / HTTP/2.0\r\n\r\n"),
+                REFUSED("bad_version"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -907,6 +920,7 @@ int main(void)
         DRIVEN(an_error_from_an_event_ends_the_feed),
         DRIVEN(no_arena_is_out_of_memory),
         cmocka_unit_test(memory_may_be_short_at_every_step),
+        cmocka_unit_test(http2_with_prior_knowledge_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

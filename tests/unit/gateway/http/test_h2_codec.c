@@ -18,6 +18,7 @@ struct bench {
     unsigned begun;
     unsigned resets;
     size_t body_bytes;
+    size_t growth_left;
     struct err error;
 };
 
@@ -52,8 +53,11 @@ static struct err on_head(void *arg, void *user, struct http_head *h)
         TRY(buf_append_fmt(&b->text, " upgrade %.*s", STR_ARG(h->upgrade)));
     TRY(buf_append(&b->text, STR("\n")));
     for (size_t i = 0; i < h->fields.count; i++) {
-        if (h->fields.items[i].id == HTTP_FIELD_COOKIE)
-            TRY(buf_append_fmt(&b->text, "  cookie %.*s\n", STR_ARG(h->fields.items[i].value)));
+        const struct http_field *f = &h->fields.items[i];
+        if (f->id == HTTP_FIELD_COOKIE)
+            TRY(buf_append_fmt(&b->text, "  cookie %.*s\n", STR_ARG(f->value)));
+        if (str_eq(f->name, STR("Sec-WebSocket-Accept")))
+            TRY(buf_append_fmt(&b->text, "  accept %.*s\n", STR_ARG(f->value)));
     }
     return OK;
 }
@@ -97,12 +101,15 @@ static void open_bench(struct bench *b, bool is_client)
                                                .on_end = on_end,
                                                .on_reset = on_reset,
                                                .on_sent = on_sent};
-    *b = (struct bench){.error = OK};
+    *b = (struct bench){.growth_left = H2_GROWTH_ALL_BYTES, .error = OK};
     buf_init(&b->in, TEXT_MAX_BYTES);
     buf_init(&b->out, TEXT_MAX_BYTES);
     buf_init(&b->text, TEXT_MAX_BYTES);
-    const struct codec_options o = {
-        .events = &events, .arg = b, .out = &b->out, .max_head_bytes = HEAD_MAX_BYTES};
+    const struct codec_options o = {.events = &events,
+                                    .arg = b,
+                                    .out = &b->out,
+                                    .max_head_bytes = HEAD_MAX_BYTES,
+                                    .growth_left = &b->growth_left};
     assert_ok(is_client ? h2_codec_new_client(&o, &b->codec)
                         : h2_codec_new_server(&o, &b->codec));
     if (is_client)
@@ -329,15 +336,198 @@ static void a_paused_upload_gets_no_credit(void **state)
     codec_pause(b.codec, 1);
     h2_frames_add(&b.in, H2_SETTINGS, H2_ACK, 0, STR_NONE);
     buf_clear(&b.out);
-    for (int i = 0; i < 12; i++)
+    for (int i = 0; i < 4; i++)
         h2_frames_add(&b.in, H2_DATA, 0, 1, str_make(zeros, 16384));
     run(&b);
     assert_ok(b.error);
-    assert_int_equal(b.body_bytes, 12 * 16384);
+    assert_int_equal(b.body_bytes, 4 * 16384);
     assert_int_equal(count_frames(&b, H2_WINDOW_UPDATE, NULL), 0);
     codec_resume(b.codec, 1);
     assert_ok(codec_fill(b.codec));
     assert_true(count_frames(&b, H2_WINDOW_UPDATE, NULL) > 0);
+    close_bench(&b);
+}
+
+/* What the frames of out add up to: credit for the stream; *ret_ping: a PING that awaits its
+ * answer, copied. */
+static size_t read_credit(const struct bench *b, uint32_t stream, struct buf *ret_ping)
+{
+    struct str rest = buf_view(&b->out);
+    size_t credit = 0;
+    while (rest.len >= 9) {
+        const unsigned char *p = (const unsigned char *)rest.p;
+        size_t len = (size_t)p[0] << 16 | (size_t)p[1] << 8 | p[2];
+        if (p[3] == H2_WINDOW_UPDATE && p[8] == stream)
+            credit += (size_t)p[9] << 24 | (size_t)p[10] << 16 | (size_t)p[11] << 8 | p[12];
+        if (p[3] == H2_PING && (p[4] & H2_ACK) == 0)
+            assert_ok(buf_append(ret_ping, str_sub(rest, 9, len)));
+        rest = str_skip(rest, 9 + len);
+    }
+    return credit;
+}
+
+/* One round trip of a peer that sends all it may, and answers a PING behind it. Returns what it
+ * may send then. */
+static size_t upload_once(struct bench *b, uint32_t stream, size_t window)
+{
+    struct buf ping;
+    size_t credit = 0;
+    buf_init(&ping, 64);
+    buf_clear(&b->out);
+    for (size_t left = window, n; left > 0; left -= n) {
+        n = left < 16384 ? left : 16384;
+        h2_frames_add(&b->in, H2_DATA, 0, stream, str_make(zeros, n));
+    }
+    run(b);
+    assert_ok(b->error);
+    credit += read_credit(b, stream, &ping);
+    buf_clear(&b->out);
+    if (buf_len(&ping) > 0)
+        h2_frames_add(&b->in, H2_PING, H2_ACK, 0, buf_view(&ping));
+    run(b);
+    credit += read_credit(b, stream, &ping);
+    buf_fini(&ping);
+    return credit;
+}
+
+static void begin_upload(struct bench *b, uint32_t stream)
+{
+    h2_frames_headers(&b->in, 0, stream, POST);
+    if (stream == 1) /* the windows told by our SETTINGS count from here on */
+        h2_frames_add(&b->in, H2_SETTINGS, H2_ACK, 0, STR_NONE);
+    run(b);
+    buf_clear(&b->out);
+}
+
+static void windows_grow_by_what_a_round_trip_brings(void **state)
+{
+    struct bench b;
+    size_t window = H2_WINDOW_BYTES;
+    (void)state;
+    open_bench(&b, false);
+    begin_upload(&b, 1);
+    for (int trip = 0; trip < 6; trip++) {
+        size_t next = upload_once(&b, 1, window);
+        assert_true(next >= window || window == H2_WINDOW_MAX_BYTES);
+        window = next;
+    }
+    assert_int_equal(window, H2_WINDOW_MAX_BYTES);
+    assert_int_equal(b.growth_left,
+                     H2_GROWTH_ALL_BYTES - (H2_WINDOW_MAX_BYTES - H2_WINDOW_BYTES));
+    /* The next one need not learn it again, as far as the connection's budget goes. */
+    begin_upload(&b, 3);
+    window = upload_once(&b, 3, H2_WINDOW_BYTES);
+    assert_true(window <= 2 * H2_WINDOW_BYTES);
+    assert_int_equal(b.growth_left, H2_GROWTH_ALL_BYTES - H2_GROWTH_MAX_BYTES);
+    codec_abandon(b.codec, 1);
+    codec_forget(b.codec, 1);
+    assert_ok(codec_fill(b.codec));
+    assert_int_equal(b.growth_left, H2_GROWTH_ALL_BYTES - H2_WINDOW_BYTES);
+    assert_true(upload_once(&b, 3, window) > 6 * MIB);
+    close_bench(&b);
+    assert_int_equal(b.growth_left, H2_GROWTH_ALL_BYTES);
+}
+
+static void windows_do_not_grow_for_a_slow_target_or_beyond_the_budget(void **state)
+{
+    struct bench b;
+    (void)state;
+    open_bench(&b, false);
+    b.growth_left = 1000;
+    begin_upload(&b, 1);
+    assert_int_equal(upload_once(&b, 1, H2_WINDOW_BYTES), H2_WINDOW_BYTES + 1000);
+    assert_int_equal(b.growth_left, 0);
+    begin_upload(&b, 3);
+    b.growth_left = MIB;
+    codec_pause(b.codec, 3);
+    assert_int_equal(upload_once(&b, 3, H2_WINDOW_BYTES), 0);
+    assert_int_equal(b.growth_left, MIB);
+    close_bench(&b);
+}
+
+static void small_bodies_cause_no_ping(void **state)
+{
+    struct bench b;
+    (void)state;
+    open_bench(&b, false);
+    for (uint32_t id = 1; id < 2 * H2_STREAMS_MAX; id += 2) {
+        h2_frames_headers(&b.in, 0, id, POST);
+        h2_frames_add(&b.in, H2_DATA, H2_END_STREAM, id, str_make(zeros, H2_MEASURE_BYTES - 1));
+    }
+    run(&b);
+    assert_ok(b.error);
+    assert_int_equal(count_frames(&b, H2_PING, NULL), 0);
+    close_bench(&b);
+}
+
+static void answers_to_no_ping_are_glitches(void **state)
+{
+    struct bench b;
+    uint32_t code = 0;
+    (void)state;
+    open_bench(&b, false);
+    for (int i = 0; i <= H2_GLITCHES_MAX; i++)
+        h2_frames_add(&b.in, H2_PING, H2_ACK, 0, STR("12345678"));
+    run(&b);
+    assert_err(b.error, ERR_BAD_REQUEST);
+    assert_int_equal(count_frames(&b, H2_GOAWAY, &code), 1);
+    assert_int_equal(code, 11);
+    close_bench(&b);
+}
+
+static void a_sign_of_life_is_asked_for_once(void **state)
+{
+    struct bench b;
+    struct buf ping;
+    (void)state;
+    open_bench(&b, true);
+    buf_init(&ping, 64);
+    run(&b);
+    buf_clear(&b.out);
+    codec_ping(b.codec);
+    codec_ping(b.codec);
+    assert_ok(codec_fill(b.codec));
+    (void)read_credit(&b, 0, &ping);
+    assert_int_equal(buf_len(&ping), 8);
+    h2_frames_add(&b.in, H2_PING, H2_ACK, 0, buf_view(&ping));
+    run(&b);
+    codec_ping(b.codec);
+    assert_ok(codec_fill(b.codec));
+    assert_int_equal(count_frames(&b, H2_PING, NULL), 2);
+    buf_fini(&ping);
+    close_bench(&b);
+}
+
+/* RFC 8441 3 and 5; the key and its answer are those of RFC 6455 1.3. */
+static void an_upgrade_is_asked_for_where_it_is_taken(void **state)
+{
+    const struct http_head head = {.method = STR("GET"),
+                                   .authority = STR("a"),
+                                   .path = STR("/ws"),
+                                   .upgrade = STR("websocket")};
+    struct bench b;
+    uint32_t id;
+    (void)state;
+    open_bench(&b, true);
+    run(&b);
+    struct arena *a = arena_new(4096, 1 << 16);
+    struct http_head asked = head;
+    assert_ok(http_fields_add(&asked.fields, a, STR("Sec-WebSocket-Key"),
+                              STR("dGhlIHNhbXBsZSBub25jZQ==")));
+    assert_ok(codec_open(b.codec, a, (void *)1, &id));
+    assert_err(codec_send_head(b.codec, id, &asked, false), ERR_TARGET_UPGRADE);
+    codec_forget(b.codec, id);
+    h2_frames_add(&b.in, H2_SETTINGS, 0, 0, STR("\0\x08\0\0\0\x01"));
+    run(&b);
+    assert_ok(codec_open(b.codec, a, (void *)1, &id));
+    assert_ok(codec_send_head(b.codec, id, &asked, false));
+    assert_ok(codec_fill(b.codec));
+    h2_frames_headers(&b.in, 0, 1, ":status: 200\n");
+    run(&b);
+    assert_str(buf_view(&b.text), "head 1 101 upgrade websocket\n"
+                                  "  accept s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\n");
+    codec_forget(b.codec, id);
+    arena_free(a);
     close_bench(&b);
 }
 
@@ -464,7 +654,11 @@ static void draining_says_so_and_serves_on(void **state)
     codec_refuse_reuse(b.codec);
     assert_ok(codec_fill(b.codec));
     assert_int_equal(count_frames(&b, H2_GOAWAY, NULL), 1);
-    h2_frames_add(&b.in, H2_PING, H2_ACK, 0, STR("\0\0\0\0\0\0\0\0"));
+    struct buf ping;
+    buf_init(&ping, 64);
+    (void)read_credit(&b, 0, &ping);
+    h2_frames_add(&b.in, H2_PING, H2_ACK, 0, buf_view(&ping));
+    buf_fini(&ping);
     run(&b);
     assert_ok(b.error);
     assert_int_equal(count_frames(&b, H2_GOAWAY, NULL), 2);
@@ -539,6 +733,7 @@ static void a_closed_window_holds_a_bounded_body(void **state)
     const struct http_head head = {.status = 200, .body = HTTP_BODY_UNKNOWN};
     struct bench b;
     struct err e = OK;
+    size_t taken = 0;
     (void)state;
     open_bench(&b, false);
     h2_frames_headers(&b.in, H2_END_STREAM, 1, GET);
@@ -546,11 +741,12 @@ static void a_closed_window_holds_a_bounded_body(void **state)
     assert_ok(codec_send_head(b.codec, 1, &head, false));
     while (!failed(e)) {
         e = codec_send_body(b.codec, 1, str_make(zeros, sizeof(zeros)));
+        taken += failed(e) ? 0 : sizeof(zeros);
         assert_ok(codec_fill(b.codec));
         buf_clear(&b.out);
     }
     assert_err(e, ERR_LIMIT);
-    assert_true(codec_queued(b.codec, 1) <= H2_QUEUE_MAX_BYTES);
+    assert_true(taken <= H2_QUEUE_MAX_BYTES + 65535);
     close_bench(&b);
 }
 
@@ -606,6 +802,12 @@ int main(void)
         cmocka_unit_test(a_small_answer_overtakes_a_large_one),
         cmocka_unit_test(a_window_is_honoured_and_an_answer_goes_on),
         cmocka_unit_test(a_paused_upload_gets_no_credit),
+        cmocka_unit_test(windows_grow_by_what_a_round_trip_brings),
+        cmocka_unit_test(windows_do_not_grow_for_a_slow_target_or_beyond_the_budget),
+        cmocka_unit_test(small_bodies_cause_no_ping),
+        cmocka_unit_test(answers_to_no_ping_are_glitches),
+        cmocka_unit_test(a_sign_of_life_is_asked_for_once),
+        cmocka_unit_test(an_upgrade_is_asked_for_where_it_is_taken),
         cmocka_unit_test(a_closed_window_holds_a_bounded_body),
         cmocka_unit_test(many_closed_windows_share_a_budget),
         cmocka_unit_test(a_reset_while_a_frame_waits_cuts_nothing_else),
