@@ -2,9 +2,9 @@
  * sleep. */
 #include "acme/acme.h"
 
+#include "acme/ari_watch.h"
 #include "acme/due.h"
 #include "acme/order.h"
-#include "acme/renew.h"
 
 #include "gateway/base/clock.h"
 #include "gateway/base/limits.h"
@@ -33,6 +33,7 @@ struct acme {
     /* of the thread: */
     const struct snapshot *snapshot;
     struct ca *ca;
+    struct ari_watch ari_watch;
     struct list orders;
     struct map *orders_by_cert;
     size_t running_count; /* orders that are not parked */
@@ -113,12 +114,8 @@ static void note_unused(struct scan *scan, const struct cert *c)
 static void note_renewal(struct scan *scan, const struct cert *c)
 {
     struct cert_progress p = progress_of(c);
-    p.next = (struct cert_next){
-        .what = STR("renew"),
-        .at = due_renewal_at(c),
-        .why = str_from(renew_why(c->facts.not_before_at, c->facts.not_after_at)),
-    };
-    note(scan, c, &p);
+    if (!failed(due_next_renewal(scan->arena, c, &c->renewal, &p.next)))
+        note(scan, c, &p);
 }
 
 /* Held up by something only an administrator can change: no attempt, no failure counted. */
@@ -237,9 +234,20 @@ static void look_at_order(struct scan *scan, const struct cert *c, const struct 
         scan_by(scan->acme, c->next.at);
 }
 
+/* What its CA says about renewing it is asked for now and then. */
+static void watch_renewal(struct scan *scan, const struct cert *c)
+{
+    struct acme *a = scan->acme;
+    int64_t at = ari_watch_due_at(c, ca_settings(a->ca), scan->now_at);
+    if (at <= scan->now_at)
+        at = ari_watch_add(&a->ari_watch, c, scan->now_at);
+    scan_by(a, at);
+}
+
 static void look_at(struct scan *scan, const struct cert *c)
 {
     struct acme *a = scan->acme;
+    watch_renewal(scan, c);
     if (a->are_settings_new && is_troubled(scan, c)) {
         note_new_settings(scan, c);
         return;
@@ -452,6 +460,7 @@ static void take_turn(struct acme *a)
     follow_snapshot(a);
     if (a->needs_scan || a->scan_at <= clock_now_at())
         scan_certificates(a);
+    ari_watch_run(&a->ari_watch, a->store, a->ca);
     wait_for_news(a, sleep_ms(a));
 }
 
@@ -531,6 +540,7 @@ struct err acme_start(struct store *s, const struct acme_options *o, struct acme
     a->wake_fd = -1;
     a->scan_at = INT64_MAX;
     a->wake_ms = UINT64_MAX;
+    ari_watch_init(&a->ari_watch);
     list_init(&a->orders);
     struct err e = start(a);
     if (failed(e)) {
@@ -560,6 +570,7 @@ void acme_stop(struct acme *a)
     if (a->subscription != NULL)
         publisher_unsubscribe(store_publisher(a->store), a->subscription);
     free_orders(a);
+    ari_watch_fini(&a->ari_watch);
     map_free(a->orders_by_cert);
     ca_free(a->ca);
     fetch_free(a->own_fetch);

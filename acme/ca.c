@@ -61,6 +61,12 @@ static struct err open_account(struct ca *ca, struct problem *why)
     return account_open(&options, &ca->account, why);
 }
 
+struct str ca_account(struct ca *ca)
+{
+    struct problem why;
+    return failed(open_account(ca, &why)) ? STR_NONE : account_url(ca->account);
+}
+
 struct err ca_prepare(struct ca *ca, struct arena *a,
                       const struct wire_directory **ret_directory, struct problem *why)
 {
@@ -86,6 +92,22 @@ struct err ca_send(struct ca *ca, struct arena *a, const struct ca_request *requ
                                              .payload = request->payload,
                                              .accept = request->accept},
                        ret_reply, why);
+}
+
+struct err ca_renewal_info(struct ca *ca, struct arena *a, struct str cert_id,
+                           struct fetch_reply *ret_reply, struct problem *why)
+{
+    const struct wire_directory *directory;
+    *ret_reply = (struct fetch_reply){.status = 0};
+    TRY(client_directory(ca->client, a, &directory, why));
+    if (directory->renewal_info.len == 0)
+        return fail(ERR_UNAVAILABLE, 0);
+    /* RFC 9773 4.1: a slash that is there already is not doubled. */
+    struct str base = directory->renewal_info;
+    if (base.p[base.len - 1] == '/')
+        base.len--;
+    struct str url = arena_fmt(a, "%.*s/%.*s", STR_ARG(base), STR_ARG(cert_id));
+    return url.p == NULL ? fail(ERR_MEMORY, 0) : client_get(ca->client, a, url, ret_reply, why);
 }
 
 struct err ca_forget_account(struct ca *ca)

@@ -38,6 +38,14 @@ struct ca_request {
 struct err ca_send(struct ca *ca, struct arena *a, const struct ca_request *request,
                    struct fetch_reply *ret_reply, struct problem *why);
 
+/* Our address at the CA, as far as it is known here; empty: it is not. */
+struct str ca_account(struct ca *ca);
+
+/* What the CA says about renewing the certificate with that name (RFC 9773 4.1); needs no
+ * account.  ERR_UNAVAILABLE: this CA says nothing about any. */
+struct err ca_renewal_info(struct ca *ca, struct arena *a, struct str cert_id,
+                           struct fetch_reply *ret_reply, struct problem *why);
+
 /* The CA does not know our account: the next ca_prepare registers it again. */
 struct err ca_forget_account(struct ca *ca);
 

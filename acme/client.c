@@ -94,6 +94,14 @@ struct err client_directory(struct client *c, struct arena *a,
     return OK;
 }
 
+struct err client_get(struct client *c, struct arena *a, struct str url,
+                      struct fetch_reply *ret_reply, struct problem *why)
+{
+    struct fetch_request q = {.method = FETCH_GET, .url = url};
+    *ret_reply = (struct fetch_reply){.status = 0};
+    return exchange(c, a, &q, ret_reply, why);
+}
+
 /* ---- signed requests ---- */
 
 static struct err take_nonce(struct client *c, struct arena *a, char text[ACME_NONCE_MAX_BYTES],

@@ -39,6 +39,10 @@ struct client_post {
     struct str accept;  /* empty: anything */
 };
 
+/* Without signature and account: what anybody may read. */
+struct err client_get(struct client *c, struct arena *a, struct str url,
+                      struct fetch_reply *ret_reply, struct problem *why);
+
 /* OK: a 2xx answer.  After a failure *ret_reply holds the answer too, if there was one. */
 struct err client_send(struct client *c, struct arena *a, const struct client_post *post,
                        struct fetch_reply *ret_reply, struct problem *why);

@@ -1,7 +1,5 @@
 #include "acme/due.h"
 
-#include "acme/renew.h"
-
 static bool uses(const struct snapshot *s, const struct route *r, struct str cert_id)
 {
     if (str_eq(r->certificate, STR("auto")))
@@ -21,11 +19,32 @@ bool due_is_used(const struct snapshot *s, const struct cert *c)
     return false;
 }
 
-int64_t due_renewal_at(const struct cert *c)
+/* ---- plans ---- */
+
+static struct renew_life life_of(const struct cert *c)
 {
-    int64_t begin_at = c->facts.not_before_at;
-    return renew_at(begin_at, c->facts.not_after_at, begin_at,
-                    renew_seed(c->object.id, c->facts.fingerprint_sha256));
+    return (struct renew_life){.not_before_at = c->facts.not_before_at,
+                               .not_after_at = c->facts.not_after_at,
+                               .got_at = c->installed_at};
+}
+
+struct renew_plan due_plan(const struct cert *c, const struct cert_renewal *renewal)
+{
+    struct renew_life life = life_of(c);
+    return renew_plan(&life, renewal, renew_seed(c->object.id, c->facts.fingerprint_sha256));
+}
+
+struct err due_next_renewal(struct arena *a, const struct cert *c,
+                            const struct cert_renewal *renewal, struct cert_next *ret_next)
+{
+    struct renew_plan plan = due_plan(c, renewal);
+    struct str why = str_from(renew_words(plan.reason));
+    if (plan.reason == RENEW_ASKED && renewal->explanation.len > 0)
+        why = arena_fmt(a, "%.*s; see %.*s", STR_ARG(why), STR_ARG(renewal->explanation));
+    if (why.p == NULL)
+        return fail(ERR_MEMORY, 0);
+    *ret_next = (struct cert_next){.what = STR("renew"), .at = plan.at, .why = why};
+    return OK;
 }
 
 static bool is_planned(const struct cert *c)
@@ -33,12 +52,29 @@ static bool is_planned(const struct cert *c)
     return str_eq(c->next.what, STR("issue")) || str_eq(c->next.what, STR("renew"));
 }
 
-/* A plan without a time was held up by something that may be over. */
-static int64_t due_at(const struct cert *c)
+bool due_is_plain(const struct cert *c, int64_t now_at)
 {
-    if (is_planned(c))
+    return c->has_material && str_eq(c->next.what, STR("renew")) && c->next.at > now_at &&
+           c->failures == 0 && c->last_error.len == 0;
+}
+
+bool due_is_emergency(const struct cert *c, int64_t now_at)
+{
+    struct renew_life life = life_of(c);
+    return c->has_material && now_at >= renew_emergency_at(&life);
+}
+
+/* A plan without a time was held up by something that may be over. */
+static int64_t due_at(const struct cert *c, int64_t now_at)
+{
+    if (!is_planned(c))
+        return c->has_material ? due_plan(c, &c->renewal).at : 0;
+    struct renew_life life = life_of(c);
+    int64_t last_at = c->has_material && c->failures == 0 ? renew_emergency_at(&life)
+                                                          : now_at + RENEW_RETRY_MAX_S;
+    if (c->next.at <= last_at)
         return c->next.at;
-    return c->has_material ? due_renewal_at(c) : 0;
+    return c->has_material && c->failures == 0 ? last_at : now_at;
 }
 
 enum due_verdict due_judge(const struct snapshot *s, const struct cert *c, int64_t now_at,
@@ -46,7 +82,7 @@ enum due_verdict due_judge(const struct snapshot *s, const struct cert *c, int64
 {
     if (c->source != CERT_ACME)
         return DUE_NEVER;
-    int64_t at = due_at(c);
+    int64_t at = due_at(c, now_at);
     *ret_at = at;
     if (is_planned(c) && at > now_at)
         return DUE_LATER;

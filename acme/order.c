@@ -141,15 +141,17 @@ struct verdict {
     int64_t at;
 };
 
-static struct verdict judge(const struct order *o, struct err e, uint32_t failures_before)
+/* cert: what the order is for. */
+static struct verdict judge(const struct order *o, struct err e, const struct cert *cert)
 {
     struct verdict v = {.err = e, .class = problem_classify(e, &o->why)};
     bool is_passing = v.class == PROBLEM_SOON || v.class == PROBLEM_WAIT;
     v.is_blocked = err_is(e, ERR_ACME_TOS) && o->why.status == 0;
     v.is_kept = is_passing && o->row.url.len > 0 && !err_is(e, ERR_ACME_GONE);
-    v.failures = v.is_blocked ? failures_before : failures_before + 1;
+    v.failures = cert->failures + !v.is_blocked;
+    int64_t life_s = cert->facts.not_after_at - cert->facts.not_before_at;
     struct renew_failure failure = {
-        .class = v.class, .failures = v.failures, .wait_ms = o->why.wait_ms};
+        .class = v.class, .failures = v.failures, .wait_ms = o->why.wait_ms, .life_s = life_s};
     v.at = v.is_blocked ? 0 : renew_retry_at(&failure, clock_now_at(), rand_u64());
     return v;
 }
@@ -202,7 +204,7 @@ static struct err record(struct order *o, struct err e, struct verdict *ret_verd
         return fail(ERR_NOT_FOUND, 0);
     o->is_renewal = cert->has_material;
     o->state = order_states[o->state].restart;
-    *ret_verdict = judge(o, e, cert->failures);
+    *ret_verdict = judge(o, e, cert);
     TRY(put_verdict(o, tx, ret_verdict));
     return store_commit(&tx);
 }

@@ -5,11 +5,12 @@
  * is. */
 #include "acme/order_steps.h"
 
+#include "acme/ari.h"
 #include "acme/chain.h"
 #include "acme/challenge.h"
 #include "acme/csr.h"
+#include "acme/due.h"
 #include "acme/key.h"
-#include "acme/renew.h"
 #include "acme/retry_after.h"
 
 #include "gateway/base/clock.h"
@@ -221,15 +222,65 @@ static struct err check_profile(struct order *o, const struct wire_directory *di
                          STR_ARG(profile)));
 }
 
-static struct err send_new_order(struct order *o, struct str url, struct fetch_reply *ret_reply)
+/* The certificate in service, if this CA made it for this account (RFC 9773 5); empty: none. */
+static struct str replaced_by(struct order *o, const struct wire_directory *directory)
+{
+    struct str id = STR_NONE, account = ca_account(o->ca);
+    if (directory->renewal_info.len == 0 || account.len == 0 || o->is_replacing_refused)
+        return STR_NONE;
+    AUTO(snapshot_unref) const struct snapshot *s = store_snapshot(o->store);
+    const struct cert *c = snapshot_cert_find(s, o->row.cert_id);
+    if (c == NULL || !c->has_material || !str_eq(c->origin.directory, o->row.directory) ||
+        !str_eq(c->origin.account, account) ||
+        failed(ari_cert_id(o->scratch, c->chain_pem, &id)))
+        return STR_NONE;
+    return id;
+}
+
+static struct err send_new_order(struct order *o, struct str url, struct str replaces,
+                                 struct fetch_reply *ret_reply)
 {
     *ret_reply = (struct fetch_reply){.status = 0};
+    struct wire_new_order wanted = {
+        .names = &o->row.names, .profile = ca_settings(o->ca)->profile, .replaces = replaces};
     struct buf payload;
     buf_init(&payload, ACME_BODY_MAX_BYTES);
-    struct err e = wire_write_new_order(&o->row.names, ca_settings(o->ca)->profile, &payload);
+    struct err e = wire_write_new_order(&wanted, &payload);
     e = failed(e) ? say(o, e.kind, STR_NONE) : send_to(o, url, buf_view(&payload), ret_reply);
     buf_fini(&payload);
     return e;
+}
+
+/* True if the refusal may be about what the order replaces: CAs disagree on the type, and some
+ * fail over it (RFC 9773 5 knows alreadyReplaced with status 409 only). */
+static bool may_be_about_replacing(const struct order *o, const struct fetch_reply *reply)
+{
+    static const char *const types[] = {"alreadyReplaced", "conflict", "malformed",
+                                        "unauthorized", "serverInternal"};
+    static const unsigned statuses[] = {400, 403, 404, 500};
+    bool is_status = false, is_type = o->why.type.len == 0;
+    for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
+        is_status = is_status || reply->status == statuses[i];
+    for (size_t i = 0; i < ARRAY_LEN(types); i++)
+        is_type = is_type || problem_is(&o->why, types[i]);
+    return reply->status == 409 || (is_status && is_type);
+}
+
+/* Once more without, when the CA minds what is said to be replaced: a renewal must not fail for
+ * it. */
+static struct err order_anew(struct order *o, const struct wire_directory *directory,
+                             struct fetch_reply *ret_reply)
+{
+    struct str replaces = replaced_by(o, directory);
+    struct err e = send_new_order(o, directory->new_order, replaces, ret_reply);
+    if (!failed(e) || replaces.len == 0 || !may_be_about_replacing(o, ret_reply))
+        return e;
+    log_info("order_without_replaces", KV_STR("certificate", o->row.cert_id),
+             KV_STR("type", o->why.type), KV_STR("words", o->why.detail));
+    o->is_replacing_refused = true;
+    o->why = (struct problem){.status = 0};
+    TRY(ca_prepare(o->ca, o->scratch, &directory, &o->why)); /* a 404 lets it be forgotten */
+    return send_new_order(o, directory->new_order, STR_NONE, ret_reply);
 }
 
 static struct err place(struct order *o, enum step *ret_step)
@@ -239,7 +290,7 @@ static struct err place(struct order *o, enum step *ret_step)
     TRY(ca_prepare(o->ca, o->scratch, &directory, &o->why));
     TRY(check_profile(o, directory));
     struct fetch_reply reply;
-    TRY(send_new_order(o, directory->new_order, &reply));
+    TRY(order_anew(o, directory, &reply));
     struct wire_order order;
     struct err e = wire_read_order(o->scratch, reply.body, &order);
     if (failed(e) || !wire_is_url(reply.location))
@@ -503,10 +554,13 @@ static struct err download(struct order *o, enum step *ret_step)
 /* The pair, its renewal and the end of the order in one transaction. */
 static struct err put_into_service(struct order *o, const struct cert_next *next)
 {
+    struct cert_origin origin = {.directory = o->row.directory,
+                                 .account = ca_account(o->ca),
+                                 .profile = ca_settings(o->ca)->profile};
     AUTO(store_rollback) struct tx *tx = NULL;
     TRY(store_begin(o->store, &tx));
     TRY(tx_cert_install(tx, o->row.cert_id, o->row.chain_pem, secret_bytes(&o->row.key_der),
-                        next));
+                        &origin, next));
     TRY(tx_order_delete(tx, o->row.cert_id));
     return store_commit(&tx);
 }
@@ -517,13 +571,13 @@ static struct err install(struct order *o, enum step *ret_step)
     struct err e = chain_facts(o->scratch, o->row.chain_pem, &facts);
     if (failed(e))
         return say(o, ERR_ACME_CERTIFICATE, STR_NONE);
-    struct cert_next next = {
-        .what = STR("renew"),
-        .at = renew_at(facts.not_before_at, facts.not_after_at, clock_now_at(),
-                       renew_seed(o->row.cert_id, facts.fingerprint_sha256)),
-        .why = str_from(renew_why(facts.not_before_at, facts.not_after_at)),
-    };
-    e = put_into_service(o, &next);
+    /* Until the CA has been asked when. */
+    struct cert fresh = {
+        .object.id = o->row.cert_id, .facts = facts, .installed_at = clock_now_at()};
+    struct cert_next next;
+    e = due_next_renewal(o->scratch, &fresh, &fresh.renewal, &next);
+    if (!failed(e))
+        e = put_into_service(o, &next);
     if (failed(e))
         return say(o, e.kind, STR_NONE);
     metric_add(METRIC_CERTIFICATES_ISSUED, 1);

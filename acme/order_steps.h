@@ -41,6 +41,7 @@ struct order {
     bool was_resumed;    /* it was begun by an earlier process */
     bool is_failure_due; /* the next save counts a failure */
     bool has_registered_again;
+    bool is_replacing_refused; /* the CA does not take our word for what is replaced */
     unsigned restarts;
     unsigned turns;          /* changes of state since it was parked */
     unsigned polls;          /* of this state */

@@ -118,6 +118,9 @@ static struct err read_directory(struct arena *a, const json_t *doc, struct wire
     TRY(need_url(a, json_object_get(doc, "newNonce"), &ret->new_nonce));
     TRY(need_url(a, json_object_get(doc, "newAccount"), &ret->new_account));
     TRY(need_url(a, json_object_get(doc, "newOrder"), &ret->new_order));
+    /* A CA whose address for it is nonsense offers none: certificates matter more. */
+    if (failed(want_url(a, json_object_get(doc, "renewalInfo"), &ret->renewal_info)))
+        ret->renewal_info = STR_NONE;
 
     const json_t *meta = json_object_get(doc, "meta");
     /* The terms are for people to read: any text will do, we never fetch it. */
@@ -231,6 +234,30 @@ struct err wire_read_authz(struct arena *a, struct str body, struct wire_authz *
     return read_authz(a, doc, ret);
 }
 
+static struct err read_renewal_info(struct arena *a, const json_t *doc,
+                                    struct wire_renewal_info *ret)
+{
+    const json_t *window = json_object_get(doc, "suggestedWindow");
+    if (failed(units_parse_time(json_str(json_object_get(window, "start")), &ret->start_at)) ||
+        failed(units_parse_time(json_str(json_object_get(window, "end")), &ret->end_at)))
+        return nonsense();
+    if (ret->end_at <= ret->start_at || ret->start_at <= 0)
+        return nonsense();
+    /* For people only: what is no address is left out. */
+    struct str page = json_str(json_object_get(doc, "explanationURL"));
+    ret->explanation = STR_NONE;
+    return wire_is_url(page) ? keep(a, page, &ret->explanation) : OK;
+}
+
+struct err wire_read_renewal_info(struct arena *a, struct str body,
+                                  struct wire_renewal_info *ret)
+{
+    *ret = (struct wire_renewal_info){.start_at = 0};
+    AUTO(json_decref) json_t *doc = NULL;
+    TRY(read_object(body, &doc));
+    return read_renewal_info(a, doc, ret);
+}
+
 /* ---- writing ---- */
 
 /* Writes doc, unless building it ran out of memory on the way. */
@@ -291,17 +318,19 @@ static json_t *make_identifier(struct str name)
     return NULL;
 }
 
-struct err wire_write_new_order(const struct str_list *names, struct str profile,
-                                struct buf *out)
+struct err wire_write_new_order(const struct wire_new_order *order, struct buf *out)
 {
+    const struct str_list *names = order->names;
     AUTO(json_decref) json_t *doc = json_object();
     json_t *identifiers = json_array();
     for (size_t i = 0; i < names->count; i++)
         (void)json_array_append_new(identifiers, make_identifier(names->items[i]));
     bool is_complete = json_array_size(identifiers) == names->count;
     is_complete = set(doc, "identifiers", identifiers) && is_complete;
-    if (profile.len > 0)
-        is_complete = set(doc, "profile", json_from_str(profile)) && is_complete;
+    if (order->profile.len > 0)
+        is_complete = set(doc, "profile", json_from_str(order->profile)) && is_complete;
+    if (order->replaces.len > 0)
+        is_complete = set(doc, "replaces", json_from_str(order->replaces)) && is_complete;
     return write_built(doc, is_complete, out);
 }
 

@@ -32,7 +32,8 @@ struct wire_directory {
     struct str new_nonce;
     struct str new_account;
     struct str new_order;
-    struct str terms; /* address of the terms of service; empty: none */
+    struct str renewal_info; /* empty: not offered */
+    struct str terms;        /* address of the terms of service; empty: none */
     bool needs_eab;
     struct str_list profiles; /* their names */
 };
@@ -62,6 +63,15 @@ struct wire_authz {
 };
 struct err wire_read_authz(struct arena *a, struct str body, struct wire_authz *ret);
 
+/* RFC 9773 4.2: a window that begins before it ends. */
+struct wire_renewal_info {
+    int64_t start_at;
+    int64_t end_at;
+    struct str explanation; /* address of a page for people; empty: none */
+};
+struct err wire_read_renewal_info(struct arena *a, struct str body,
+                                  struct wire_renewal_info *ret);
+
 /* RFC 8555 7.3.  eab: the binding as JSON text, empty: none. */
 struct wire_new_account {
     const struct str_list *contact;
@@ -72,7 +82,10 @@ struct wire_new_account {
 struct err wire_write_new_account(const struct wire_new_account *account, struct buf *out);
 struct err wire_write_contact(const struct str_list *contact, struct buf *out);
 
-/* profile: empty: the CA's default. */
-struct err wire_write_new_order(const struct str_list *names, struct str profile,
-                                struct buf *out);
+struct wire_new_order {
+    const struct str_list *names;
+    struct str profile;  /* empty: the CA's default */
+    struct str replaces; /* name of a certificate as in RFC 9773 4.1; empty: none */
+};
+struct err wire_write_new_order(const struct wire_new_order *order, struct buf *out);
 struct err wire_write_finalize(struct str csr_der, struct buf *out);

@@ -65,6 +65,20 @@ static void print_error(struct cli *cli, const json_t *error)
     }
 }
 
+/* When the CA would have it renewed. */
+static void print_renewal_info(struct cli *cli, const json_t *info)
+{
+    if (!json_is_object(info))
+        return;
+    struct str page = cli_text(cli, info, "explanation_url");
+    cli_print_pair(cli, "CA suggests",
+                   arena_fmt(cli->arena, "%s to %s", cli_text(cli, info, "start").p,
+                             cli_text(cli, info, "end").p),
+                   CLI_PLAIN);
+    if (!str_is_empty(page))
+        cli_print_pair(cli, "", arena_fmt(cli->arena, "see %.*s", STR_ARG(page)), CLI_WARN);
+}
+
 static void print_cert(struct cli *cli, json_t *cert)
 {
     static const char *const facts[] = {"source", "issuer", "serial", "key_type"};
@@ -85,6 +99,7 @@ static void print_cert(struct cli *cli, json_t *cert)
     cli_print_pair(cli, "next", cli_next_action(cli, cert), CLI_PLAIN);
     cli_print_pair(cli, "why", cli_text(cli, json_object_get(cert, "next_action"), "why"),
                    CLI_PLAIN);
+    print_renewal_info(cli, json_object_get(cert, "renewal_info"));
     print_error(cli, json_object_get(cert, "last_error"));
 }
 

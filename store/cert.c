@@ -210,6 +210,20 @@ static json_t *next_to_json(const struct cert_next *next)
     return TAKE(json);
 }
 
+static json_t *renewal_to_json(const struct cert_renewal *r)
+{
+    if (r->start_at == 0)
+        return json_null();
+    AUTO(json_decref) json_t *json = json_object();
+    if (json_object_set_new(json, "start", time_or_null(r->start_at)) != 0 ||
+        json_object_set_new(json, "end", time_or_null(r->end_at)) != 0 ||
+        json_object_set_new(json, "selected", time_or_null(r->selected_at)) != 0 ||
+        json_object_set_new(json, "next_check", time_or_null(r->check_at)) != 0 ||
+        json_object_set_new(json, "explanation_url", text_or_null(r->explanation)) != 0)
+        return NULL;
+    return TAKE(json);
+}
+
 static json_t *error_to_json(struct str text)
 {
     json_t *problem;
@@ -238,6 +252,7 @@ json_t *cert_to_json(const struct cert *c, int64_t now_at)
         json_object_set_new(json, "source", json_string(cert_source_name(c->source))) != 0 ||
         json_object_set_new(json, "state", json_string(state)) != 0 || !add_facts(json, c) ||
         json_object_set_new(json, "next_action", next_to_json(&c->next)) != 0 ||
+        json_object_set_new(json, "renewal_info", renewal_to_json(&c->renewal)) != 0 ||
         json_object_set_new(json, "last_error", error_to_json(c->last_error)) != 0 ||
         json_object_set_new(json, "chain_pem", text_or_null(c->chain_pem)) != 0)
         return NULL;

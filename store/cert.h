@@ -44,6 +44,23 @@ struct cert_next {
     struct str why;
 };
 
+/* Where an automatic pair is from. */
+struct cert_origin {
+    struct str directory; /* of the CA; empty: not known */
+    struct str account;   /* its address there */
+    struct str profile;   /* that was asked for; empty: the CA's standard one */
+};
+
+/* What the CA says about when to replace a pair (RFC 9773). */
+struct cert_renewal {
+    int64_t start_at; /* the window; 0: none is known */
+    int64_t end_at;
+    int64_t selected_at;    /* a moment in it, drawn once */
+    int64_t check_at;       /* the CA is asked again; 0: at once */
+    uint32_t errors;        /* answers in a row that were of no use */
+    struct str explanation; /* address of a page for people; empty: none */
+};
+
 struct cert {
     atomic_uint refs;
     struct arena *arena;
@@ -55,6 +72,9 @@ struct cert {
     struct cert_facts facts;
     struct str chain_pem;
     struct secret key_der;
+    int64_t installed_at; /* when the pair came; 0: not known */
+    struct cert_origin origin;
+    struct cert_renewal renewal;
     struct cert_next next;
     struct str last_error;                    /* JSON text of a problem document; empty: none */
     uint32_t failures;                        /* consecutive, for back-off */

@@ -60,6 +60,24 @@ struct err cert_new_set_next(struct cert *c, const struct cert_next *next)
     return OK;
 }
 
+struct err cert_new_set_origin(struct cert *c, const struct cert_origin *origin)
+{
+    struct cert_origin copy;
+    TRY(cert_new_set_str(c, origin->directory, &copy.directory));
+    TRY(cert_new_set_str(c, origin->account, &copy.account));
+    TRY(cert_new_set_str(c, origin->profile, &copy.profile));
+    c->origin = copy;
+    return OK;
+}
+
+struct err cert_new_set_renewal(struct cert *c, const struct cert_renewal *renewal)
+{
+    struct cert_renewal copy = *renewal;
+    TRY(cert_new_set_str(c, renewal->explanation, &copy.explanation));
+    c->renewal = copy;
+    return OK;
+}
+
 struct err cert_new_set_chain(struct cert *c, struct str chain_pem, X509 *leaf)
 {
     TRY(cert_new_set_str(c, chain_pem, &c->chain_pem));
@@ -109,6 +127,9 @@ struct err cert_new_copy(const struct cert *from, struct cert **ret_cert)
     TRY(cert_new_set_names(c, &from->names, &c->names));
     TRY(copy_facts(c, &from->facts));
     TRY(cert_new_set_str(c, from->chain_pem, &c->chain_pem));
+    c->installed_at = from->installed_at;
+    TRY(cert_new_set_origin(c, &from->origin));
+    TRY(cert_new_set_renewal(c, &from->renewal));
     TRY(cert_new_set_next(c, &from->next));
     TRY(cert_new_set_str(c, from->last_error, &c->last_error));
     if (from->has_material)

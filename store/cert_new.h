@@ -28,6 +28,8 @@ struct err cert_new_set_key_der(struct cert *c, struct str key_der);
 
 /* Copies of texts into the certificate's arena. */
 struct err cert_new_set_next(struct cert *c, const struct cert_next *next);
+struct err cert_new_set_origin(struct cert *c, const struct cert_origin *origin);
+struct err cert_new_set_renewal(struct cert *c, const struct cert_renewal *renewal);
 struct err cert_new_set_str(struct cert *c, struct str text, struct str *ret_field);
 struct err cert_new_set_names(struct cert *c, const struct str_list *names,
                               struct str_list *ret_field);

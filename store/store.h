@@ -100,12 +100,17 @@ struct cert_progress {
 };
 struct err tx_cert_progress(struct tx *tx, struct str id, const struct cert_progress *progress);
 
+/* What the CA said about when to replace the active pair, and what is planned after it. */
+struct err tx_cert_renewal(struct tx *tx, struct str id, const struct cert_renewal *renewal,
+                           const struct cert_next *next);
+
 /* Installs a new pair: it becomes the active one, the previous pair is kept in the database for
  * rollback; state becomes active, failures and last_error are cleared.  key_der: PKCS#8,
  * unencrypted; it is sealed here.  ERR_CERT_PARSE, ERR_CERT_KEY, ERR_CERT_MISMATCH: the pair
  * cannot be used, and nothing has changed. */
 struct err tx_cert_install(struct tx *tx, struct str id, struct str chain_pem,
-                           struct str key_der, const struct cert_next *next);
+                           struct str key_der, const struct cert_origin *origin,
+                           const struct cert_next *next);
 
 /* ---- tokens ---- */
 

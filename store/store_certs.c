@@ -56,8 +56,8 @@ static struct err write_pair(struct tx *tx, const struct cert *c)
     static const char insert[] =
         "INSERT INTO certificate_pairs (certificate, installed_at, chain_pem, sealed_key, "
         "names, "
-        "issuer, serial, key_type, fingerprint, not_before_at, not_after_at) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        "issuer, serial, key_type, fingerprint, not_before_at, not_after_at, directory, "
+        "account, profile) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     static const char activate[] = "UPDATE certificates SET active_pair = ? WHERE id = ?";
     struct db *db = tx->store->db;
     const struct cert_facts *f = &c->facts;
@@ -71,10 +71,12 @@ static struct err write_pair(struct tx *tx, const struct cert *c)
     buf_init(&sealed, MIB);
     struct err e = seal_close(tx->store->seal, context, secret_bytes(&c->key_der), &sealed);
     if (!failed(e))
-        e = db_run(db, insert, DB_STR(c->object.id), DB_INT(tx->now_at), DB_STR(c->chain_pem),
-                   DB_BYTES(buf_view(&sealed)), DB_STR(names), DB_STR(f->issuer),
-                   DB_STR(f->serial), DB_STR(f->key_type), DB_STR(f->fingerprint_sha256),
-                   DB_INT(f->not_before_at), DB_INT(f->not_after_at));
+        e = db_run(db, insert, DB_STR(c->object.id), DB_INT(c->installed_at),
+                   DB_STR(c->chain_pem), DB_BYTES(buf_view(&sealed)), DB_STR(names),
+                   DB_STR(f->issuer), DB_STR(f->serial), DB_STR(f->key_type),
+                   DB_STR(f->fingerprint_sha256), DB_INT(f->not_before_at),
+                   DB_INT(f->not_after_at), DB_STR(c->origin.directory),
+                   DB_STR(c->origin.account), DB_STR(c->origin.profile));
     buf_fini(&sealed);
     TRY(e);
     return db_run(db, activate, DB_INT(db_last_id(db)), DB_STR(c->object.id));
@@ -217,6 +219,7 @@ static struct err build_import(struct tx *tx, struct str id, const struct import
     TRY(e);
     TRY(cert_new_set_key(c, key));
     c->names = c->facts.names;
+    c->installed_at = tx->now_at;
     c->source = CERT_IMPORTED;
     c->state = CERT_ACTIVE;
     c->next =
@@ -336,8 +339,43 @@ struct err tx_cert_progress(struct tx *tx, struct str id, const struct cert_prog
     return tx_end_call(tx, set_progress(tx, id, progress));
 }
 
+static struct err write_renewal(struct tx *tx, const struct cert *c)
+{
+    static const char sql[] =
+        "UPDATE certificate_pairs SET window_start_at = ?, window_end_at = ?, "
+        "window_selected_at = ?, window_check_at = ?, window_errors = ?, "
+        "window_explanation = ? "
+        "WHERE id = (SELECT active_pair FROM certificates WHERE certificates.id = ?)";
+    const struct cert_renewal *r = &c->renewal;
+    return db_run(tx->store->db, sql, DB_INT(r->start_at), DB_INT(r->end_at),
+                  DB_INT(r->selected_at), DB_INT(r->check_at), DB_INT(r->errors),
+                  DB_STR(r->explanation), DB_STR(c->object.id));
+}
+
+static struct err set_renewal(struct tx *tx, struct str id, const struct cert_renewal *renewal,
+                              const struct cert_next *next)
+{
+    AUTO(cert_new_drop) struct cert *c = NULL;
+    const struct cert *old = snapshot_cert_find(tx->draft, id);
+    if (old == NULL || !old->has_material)
+        return fail(ERR_NOT_FOUND, 0);
+    TRY(cert_new_copy(old, &c));
+    TRY(tx_next_object(tx, c->arena, old->object.id, &old->object, &c->object));
+    TRY(cert_new_set_renewal(c, renewal));
+    TRY(cert_new_set_next(c, next));
+    TRY(write_renewal(tx, c));
+    return store_certs_save(tx, c);
+}
+
+struct err tx_cert_renewal(struct tx *tx, struct str id, const struct cert_renewal *renewal,
+                           const struct cert_next *next)
+{
+    return tx_end_call(tx, set_renewal(tx, id, renewal, next));
+}
+
 static struct err install(struct tx *tx, struct str id, struct str chain_pem,
-                          struct str key_der, const struct cert_next *next)
+                          struct str key_der, const struct cert_origin *origin,
+                          const struct cert_next *next)
 {
     AUTO(X509_free) X509 *leaf = NULL;
     AUTO(cert_pem_free_list) STACK_OF(X509) *chain = NULL;
@@ -353,6 +391,9 @@ static struct err install(struct tx *tx, struct str id, struct str chain_pem,
     TRY(cert_new_set_key_der(c, key_der));
     TRY(cert_material(c,
                       &material)); /* proves that the pair fits before it can become active */
+    c->installed_at = tx->now_at;
+    TRY(cert_new_set_origin(c, origin));
+    c->renewal = (struct cert_renewal){.start_at = 0};
     TRY(cert_new_set_next(c, next));
     TRY(store_managed_plan_unused(tx, c));
     c->state = CERT_ACTIVE;
@@ -362,9 +403,10 @@ static struct err install(struct tx *tx, struct str id, struct str chain_pem,
 }
 
 struct err tx_cert_install(struct tx *tx, struct str id, struct str chain_pem,
-                           struct str key_der, const struct cert_next *next)
+                           struct str key_der, const struct cert_origin *origin,
+                           const struct cert_next *next)
 {
-    struct err e = install(tx, id, chain_pem, key_der, next);
+    struct err e = install(tx, id, chain_pem, key_der, origin, next);
     /* A pair that cannot be used is a refusal like any other: nothing has changed yet. */
     if (err_is(e, ERR_CERT_PARSE) || err_is(e, ERR_CERT_KEY) || err_is(e, ERR_CERT_MISMATCH))
         return e;

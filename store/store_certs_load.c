@@ -11,7 +11,8 @@ enum column {
     ID, REVISION, CREATED_AT, UPDATED_AT, SOURCE, STATE, NAMES, NEXT_WHAT, NEXT_AT, NEXT_WHY,
     LAST_ERROR, FAILURES,
     CHAIN_PEM, SEALED_KEY, LEAF_NAMES, ISSUER, SERIAL, KEY_TYPE, FINGERPRINT, NOT_BEFORE_AT,
-    NOT_AFTER_AT,
+    NOT_AFTER_AT, INSTALLED_AT, DIRECTORY, ACCOUNT, PROFILE, WINDOW_START_AT, WINDOW_END_AT,
+    WINDOW_SELECTED_AT, WINDOW_CHECK_AT, WINDOW_ERRORS, WINDOW_EXPLANATION,
 };
 /* clang-format on */
 
@@ -19,7 +20,9 @@ static const char sql[] =
     "SELECT c.id, c.revision, c.created_at, c.updated_at, c.source, c.state, c.names, "
     "c.next_what, "
     "c.next_at, c.next_why, c.last_error, c.failures, p.chain_pem, p.sealed_key, p.names, "
-    "p.issuer, p.serial, p.key_type, p.fingerprint, p.not_before_at, p.not_after_at "
+    "p.issuer, p.serial, p.key_type, p.fingerprint, p.not_before_at, p.not_after_at, "
+    "p.installed_at, p.directory, p.account, p.profile, p.window_start_at, p.window_end_at, "
+    "p.window_selected_at, p.window_check_at, p.window_errors, p.window_explanation "
     "FROM certificates AS c LEFT JOIN certificate_pairs AS p ON p.id = c.active_pair";
 
 static bool read_source(struct str text, enum cert_source *ret_source)
@@ -77,6 +80,22 @@ static struct err read_facts(struct db_query *q, struct cert *c)
     return cert_new_set_str(c, db_text(q, CHAIN_PEM), &c->chain_pem);
 }
 
+static struct err read_origin(struct db_query *q, struct cert *c)
+{
+    struct cert_origin origin = {.directory = db_text(q, DIRECTORY),
+                                 .account = db_text(q, ACCOUNT),
+                                 .profile = db_text(q, PROFILE)};
+    struct cert_renewal renewal = {.start_at = db_int(q, WINDOW_START_AT),
+                                   .end_at = db_int(q, WINDOW_END_AT),
+                                   .selected_at = db_int(q, WINDOW_SELECTED_AT),
+                                   .check_at = db_int(q, WINDOW_CHECK_AT),
+                                   .errors = (uint32_t)db_int(q, WINDOW_ERRORS),
+                                   .explanation = db_text(q, WINDOW_EXPLANATION)};
+    c->installed_at = db_int(q, INSTALLED_AT);
+    TRY(cert_new_set_origin(c, &origin));
+    return cert_new_set_renewal(c, &renewal);
+}
+
 /* Ten thousand certificates are not parsed at the start: that the leaf is the one whose key
  * opened is enough to know that the pair is whole. */
 static struct err check_leaf(const struct cert *c)
@@ -95,6 +114,7 @@ static struct err check_leaf(const struct cert *c)
 static struct err read_pair(struct store *s, struct db_query *q, struct cert *c)
 {
     TRY(read_facts(q, c));
+    TRY(read_origin(q, c));
     TRY(check_leaf(c));
     struct secret key = {0};
     struct str context =

@@ -175,4 +175,8 @@
 #define ACME_HOLD_MS             60000  /* an unreachable CA is left alone so long */
 #define ACME_SAVE_RETRY_MS       10000  /* the database refused: nothing goes out till then */
 #define ACME_SLEEP_MAX_MS        300000 /* clock jumps are noticed this late at most */
+#define ACME_ARI_MIN_MS          60000  /* between questions about one certificate ... */
+#define ACME_ARI_MAX_MS          86400000 /* ... whatever the CA says (RFC 9773 4.3.2) */
+#define ACME_ARI_LONG_MS         21600000 /* after an answer of no use, 6 h (4.3.3) */
+#define ACME_ARI_BATCH_MAX       8    /* of these questions in a row; orders wait meanwhile */
 #define ACME_SKEW_MAX_S          3600 /* a fresh certificate may begin this far in our future */

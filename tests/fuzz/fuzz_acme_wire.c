@@ -1,8 +1,9 @@
-/* Targets: wire_read_directory wire_read_order wire_read_authz wire_read_status problem_read
- * retry_after_ms challenge_answer chain_accept
+/* Targets: wire_read_directory wire_read_order wire_read_authz wire_read_status
+ * wire_read_renewal_info ari_learn problem_read retry_after_ms challenge_answer chain_accept
  *
  * The first line of the input stands for the Retry-After field and the token, the rest for the
  * body of an answer. */
+#include "acme/ari.h"
 #include "acme/chain.h"
 #include "acme/challenge.h"
 #include "acme/retry_after.h"
@@ -27,6 +28,19 @@ static void read_documents(struct arena *a, struct str body)
     if (!failed(wire_read_authz(a, body, &authz)))
         assert(authz.name.len > 0 && authz.name.len <= 253);
     (void)wire_read_status(body, &status);
+}
+
+static void read_renewal(struct arena *a, struct str field, struct str body)
+{
+    struct cert_renewal known = {.start_at = 0}, learned;
+    struct fetch_reply reply = {.status = 200, .body = body, .retry_after = field};
+    struct ari_answer answer = {
+        .err = OK, .reply = &reply, .now_at = 1790000000, .random = body.len * 7919};
+    const char *words;
+    learned = ari_learn(a, &known, &answer, &words);
+    assert(learned.check_at >= 1790000000 + 60 && learned.check_at <= 1790000000 + 86400);
+    assert((words == NULL) == (learned.start_at != 0));
+    assert(learned.start_at <= learned.selected_at && learned.selected_at <= learned.end_at);
 }
 
 static void read_problem(struct arena *a, struct str field, struct str body)
@@ -76,6 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     assert(a != NULL);
     (void)str_split(field, '\n', &field, &body);
     read_documents(a, body);
+    read_renewal(a, field, body);
     read_problem(a, field, body);
     read_fields(a, field);
     if (str_starts(body, STR("-----BEGIN")))

@@ -11,6 +11,7 @@ import pytest
 
 from support import ports
 from support.gatehouse import Gatehouse, binary
+from support.faults import Faults
 from support.interposer import Interposer
 from support.nginx import HttpsTarget
 from support.origin import Origin
@@ -187,6 +188,14 @@ def interposer(pebble, pki):
     middle = Interposer(pebble, pki)
     yield middle
     middle.close()
+
+
+@pytest.fixture
+def faults(pebble, pki):
+    """A way to that CA on which things go wrong as told; it also knows when to renew."""
+    way = Faults(pebble, pki)
+    yield way
+    way.close()
 
 
 @pytest.fixture

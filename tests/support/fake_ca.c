@@ -179,6 +179,12 @@ static void answer_new_order(struct exchange *x)
                ca->is_closed ? "unauthorized" : ca->order_problem);
         return;
     }
+    struct str replaces = json_str(json_object_get(x->payload, "replaces"));
+    ca->last_replaces = arena_dup(ca->arena, replaces);
+    if (replaces.len > 0 && ca->replaces_status != 0) {
+        refuse(x, ca->replaces_status, ca->replaces_type);
+        return;
+    }
     assert(ca->order_count < FAKE_CA_ORDERS_MAX);
     struct fake_order *o = &ca->orders[ca->order_count];
     const json_t *names = json_object_get(x->payload, "identifiers");
@@ -329,10 +335,42 @@ static void answer_directory(struct exchange *x)
         arena_fmt(x->a,
                   "{\"newNonce\":\"" BASE "/nonce\",\"newAccount\":\"" BASE "/new-account\","
                   "\"newOrder\":\"" BASE
-                  "/new-order\",\"meta\":{\"externalAccountRequired\":%s,"
+                  "/new-order\",%s\"meta\":{\"externalAccountRequired\":%s,"
                   "\"profiles\":{\"short\":\"x\"}%s}}",
+                  x->ca->has_renewal_info ? "\"renewalInfo\":\"" BASE "/renewal\"," : "",
                   x->ca->needs_eab ? "true" : "false",
                   x->ca->has_terms ? ",\"termsOfService\":\"https://ca.test/terms\"" : ""));
+}
+
+/* RFC 9773 4.2 */
+static void answer_renewal_info(struct exchange *x)
+{
+    struct fake_ca *ca = x->ca;
+    char start[UNITS_TIME_MAX], end[UNITS_TIME_MAX];
+    ca->renewal_infos++;
+    if (ca->renewal_status != 0) {
+        refuse(x, ca->renewal_status, "serverInternal");
+        return;
+    }
+    units_format_time(ca->window_start_at, start);
+    units_format_time(ca->window_end_at, end);
+    say(x, 200,
+        ca->renewal_info != NULL
+            ? str_from(ca->renewal_info)
+            : arena_fmt(x->a,
+                        "{\"suggestedWindow\":{\"start\":\"%s\",\"end\":\"%s\"},"
+                        "\"explanationURL\":\"" BASE "/why\"}",
+                        start, end));
+}
+
+static void answer_get(struct exchange *x)
+{
+    if (x->ca->has_renewal_info && str_starts(x->q->url, STR(BASE "/renewal/"))) {
+        answer_renewal_info(x);
+        return;
+    }
+    assert(str_eq(x->q->url, STR(FAKE_CA_DIRECTORY)));
+    answer_directory(x);
 }
 
 /* Everything signed but newAccount names the account. */
@@ -398,8 +436,7 @@ static struct err answer(void *arg, struct arena *a, const struct fetch_request 
         return OK;
     }
     if (q->method == FETCH_GET) {
-        assert(str_eq(q->url, STR(FAKE_CA_DIRECTORY)));
-        answer_directory(&x);
+        answer_get(&x);
         return OK;
     }
     fake_jws_read(a, q->body, &x.jws);

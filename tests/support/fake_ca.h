@@ -55,11 +55,19 @@ struct fake_ca {
     const char *retry_after; /* in every answer */
     const char *token;       /* in place of a good one */
     const char *chain_pem;   /* in place of the certificate */
+    bool has_renewal_info;
+    int64_t window_start_at, window_end_at; /* of every certificate */
+    const char *renewal_info;               /* in place of a good answer, with status 200 */
+    unsigned renewal_status;                /* ... or an error; 0: none */
+    unsigned replaces_status; /* refuses orders that replace something; 0: takes them */
+    const char *replaces_type;
     const char *challenge_type;
 
     /* what it has seen: */
     unsigned directories, new_accounts, accounts_made, new_orders, challenges, finalizes,
         downloads;
+    unsigned renewal_infos;
+    struct str last_replaces;
     unsigned contact_updates;
     struct str last_contact; /* JSON of the last newAccount or update */
     struct str last_profile;

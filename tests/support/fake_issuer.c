@@ -67,12 +67,26 @@ static struct str to_pem(struct arena *a, X509 *cert)
     return pem;
 }
 
+/* Every CA says in a leaf which of its keys signed it; any name for that key will do. */
+static void add_issuer_key(X509 *cert)
+{
+    AUTHORITY_KEYID *id = AUTHORITY_KEYID_new();
+    assert(id != NULL);
+    id->keyid = ASN1_OCTET_STRING_new();
+    int ok = ASN1_OCTET_STRING_set(id->keyid, (const unsigned char *)"fake issuer key id", -1);
+    assert(ok == 1);
+    ok = X509_add1_ext_i2d(cert, NID_authority_key_identifier, id, 0, 0);
+    assert(ok == 1);
+    AUTHORITY_KEYID_free(id);
+}
+
 struct str fake_issuer_sign(const struct fake_issuer *ca, struct arena *a,
                             const struct fake_cert *wanted)
 {
     X509 *cert = new_cert(wanted->not_before_at, wanted->not_after_at, wanted->key);
     int ok = X509_set_issuer_name(cert, X509_get_subject_name(ca->root));
     assert(ok == 1);
+    add_issuer_key(cert);
     if (wanted->names != NULL)
         add_extension(cert, NID_subject_alt_name, wanted->names);
     add_extension(cert, NID_basic_constraints, wanted->is_ca ? "critical,CA:TRUE" : "CA:FALSE");

@@ -18,7 +18,7 @@ from support.wait import PATIENCE
 KINDS = (("directory", r"/dir$"), ("nonce", r"/nonce-plz$"), ("new_account", r"/sign-me-up$"),
          ("new_order", r"/order-plz$"), ("order", r"/my-order/"),
          ("finalize", r"/finalize-order/"), ("authorization", r"/authZ/"),
-         ("challenge", r"/chalZ/"), ("certificate", r"/certZ/"))
+         ("challenge", r"/chalZ/"), ("certificate", r"/certZ/"), ("renewal_info", r"/renewal-info/"))
 _HOP_BY_HOP = ("connection", "keep-alive", "transfer-encoding", "content-length")
 
 
@@ -98,12 +98,20 @@ class Interposer:
 
         return Handler
 
-    def _pass_on(self, request, body):
-        kind = next((name for name, path in KINDS if re.match(path, request.path)), "other")
+    @staticmethod
+    def kind_of(path):
+        return next((name for name, pattern in KINDS if re.match(pattern, path)), "other")
+
+    def note(self, kind):
+        """Count a request that has come; gives how many there were of its kind."""
         with self.changed:
             self.counts[kind] += 1
-            count = self.counts[kind]
             self.changed.notify_all()
+            return self.counts[kind]
+
+    def _pass_on(self, request, body):
+        kind = self.kind_of(request.path)
+        count = self.note(kind)
         instead = self.substitute(kind, count) if self.substitute else None
         if instead is None and self._held_here(kind, "before", request):
             return
@@ -133,8 +141,7 @@ class Interposer:
         finally:
             connection.close()
 
-    @staticmethod
-    def _reply(request, status, headers, body):
+    def _reply(self, request, status, headers, body):
         try:
             request.send_response_only(status)
             for name, value in headers:

@@ -11,7 +11,8 @@ from support.wait import PATIENCE
 class Pebble:
     """One CA. It validates over IPv4, on `http_port`, where the gateway belongs."""
 
-    def __init__(self, directory, pki, nonce_reject=0, blocked=("blocked.example",)):
+    def __init__(self, directory, pki, nonce_reject=0, blocked=("blocked.example",),
+                 lifetime=90 * 86400):
         directory.mkdir(parents=True)
         self.directory = directory
         self.transport_ca = pki.ca().pem
@@ -29,7 +30,7 @@ class Pebble:
             "certificate": str(server.chain), "privateKey": str(server.key),
             "httpPort": self.http_port, "tlsPort": ports.reserve(),
             "ocspResponderURL": "", "externalAccountBindingRequired": False,
-            "certificateValidityPeriod": 90 * 86400, "domainBlocklist": list(blocked)}}))
+            "certificateValidityPeriod": lifetime, "domainBlocklist": list(blocked)}}))
         self.dns = Process(
             ["pebble-challtestsrv", "-dns01", f"127.0.0.1:{self.dns_port}", "-http01", "",
              "-https01", "", "-tlsalpn01", "", "-management", f"127.0.0.1:{self.mock_port}",

@@ -151,6 +151,33 @@ static void short_lives_are_renewed_in_time(void **state)
     wait_until("a.example", is_renewed);
 }
 
+static bool has_window(const struct cert *c)
+{
+    return is_active(c) && c->renewal.start_at != 0;
+}
+
+static bool is_asked_for(const struct cert *c)
+{
+    return has_window(c) && str_starts(c->next.why, STR("the CA asks for it then"));
+}
+
+/* G3, G4: right after issuance the CA is asked when; a window in the past means now. */
+static void the_ca_says_when_to_renew(void **state)
+{
+    (void)state;
+    AUTO(arena_free) struct arena *a = arena_new(1024, 4096);
+    bench.ca.has_renewal_info = true;
+    bench.ca.lifetime_s = 60;
+    bench.ca.window_start_at = clock_now_at() - 7200;
+    bench.ca.window_end_at = clock_now_at() - 3600;
+    acme_bench_add_route(&bench, "one", "'a.example'");
+    start(true);
+    wait_until("a.example", is_asked_for);
+    old_serial = first_serial(a);
+    wait_until("a.example", is_renewed);
+    wait_until("a.example", is_asked_for);
+}
+
 /* D6 */
 static void without_a_listener_nothing_is_ordered(void **state)
 {
@@ -283,6 +310,7 @@ int main(void)
         TEST(new_routes_get_their_certificates),
         TEST(an_administrator_renews_by_setting_the_next_action_to_now),
         TEST(short_lives_are_renewed_in_time),
+        TEST(the_ca_says_when_to_renew),
         TEST(without_a_listener_nothing_is_ordered),
         TEST(agreeing_to_the_terms_takes_effect_at_once),
         TEST(new_settings_let_the_failed_try_again),

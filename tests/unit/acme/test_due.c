@@ -95,9 +95,11 @@ static void install(void)
     struct secret der;
     struct tx *tx;
     struct cert_next next = {.what = STR("renew"), .at = NOW_AT - 5, .why = STR("a test")};
+    struct cert_origin origin = {.directory = STR(FAKE_CA_DIRECTORY)};
     assert_false(failed(key_to_der(key, &der)));
     assert_false(failed(store_begin(bench.store.store, &tx)));
-    assert_false(failed(tx_cert_install(tx, STR("a.example"), pem, secret_bytes(&der), &next)));
+    assert_false(
+        failed(tx_cert_install(tx, STR("a.example"), pem, secret_bytes(&der), &origin, &next)));
     assert_false(failed(store_commit(&tx)));
     secret_fini(&der);
     EVP_PKEY_free(key);
@@ -131,7 +133,37 @@ static void with_material_it_is_planned_again(void **state)
     assert_in_range(at, NOW_AT + 28 * DAY, NOW_AT + 32 * DAY);
     assert_int_equal(judge(NOW_AT + 40 * DAY, &at), DUE_NOW);
     const struct cert *c = acme_bench_cert(&bench, "a.example");
-    assert_int_equal(due_renewal_at(c), at);
+    assert_int_equal(due_plan(c, &c->renewal).at, at);
+    cert_unref(c);
+}
+
+/* Plans that only a clock that was wrong can have made. */
+static void plans_of_another_clock_do_not_count(void **state)
+{
+    (void)state;
+    int64_t at;
+    plan("issue", NOW_AT + 9 * DAY);
+    expect(DUE_NOW);
+    plan("issue", NOW_AT + 7 * DAY);
+    expect(DUE_LATER);
+    install();
+    plan("renew", NOW_AT + 4000 * DAY);
+    assert_int_equal(judge(NOW_AT, &at), DUE_LATER);
+    assert_in_range(at, NOW_AT + 50 * DAY, NOW_AT + 59 * DAY);
+}
+
+static void a_plan_never_passes_the_last_moment(void **state)
+{
+    (void)state;
+    install();
+    plan("renew", NOW_AT + 60 * DAY);
+    expect(DUE_LATER);
+    int64_t at;
+    const struct cert *c = acme_bench_cert(&bench, "a.example");
+    assert_true(due_is_plain(c, NOW_AT));
+    assert_false(due_is_emergency(c, NOW_AT));
+    assert_true(due_is_emergency(c, NOW_AT + 58 * DAY));
+    assert_int_equal(judge(NOW_AT + 58 * DAY, &at), DUE_NOW);
     cert_unref(c);
 }
 
@@ -179,6 +211,8 @@ int main(void)
         TEST(an_unused_certificate_is_not_renewed),
         TEST(used_again_it_is_due),
         TEST(with_material_it_is_planned_again),
+        TEST(plans_of_another_clock_do_not_count),
+        TEST(a_plan_never_passes_the_last_moment),
         TEST(use_follows_routes),
         TEST(what_is_not_managed_is_never_due),
     };

@@ -603,6 +603,91 @@ static void an_order_fits_its_names_and_its_ca(void **state)
     order_free(o);
 }
 
+/* ---- RFC 9773 5 ---- */
+
+static void renew_it(void)
+{
+    run_to_the_end(begin());
+    expect_active();
+}
+
+static void a_renewal_says_what_it_replaces(void **state)
+{
+    (void)state;
+    bench.ca.has_renewal_info = true;
+    renew_it();
+    assert_int_equal(bench.ca.last_replaces.len, 0);
+    renew_it();
+    assert_true(bench.ca.last_replaces.len > 20);
+    struct str first = bench.ca.last_replaces;
+    ca_free(ca);
+    temp_store_reopen(&bench.store);
+    ca = acme_bench_open_ca(&bench);
+    renew_it();
+    assert_true(bench.ca.last_replaces.len > 20 && !str_eq(bench.ca.last_replaces, first));
+}
+
+/* B21 */
+static void a_ca_without_renewal_information_is_not_told(void **state)
+{
+    (void)state;
+    renew_it();
+    renew_it();
+    assert_int_equal(bench.ca.last_replaces.len, 0);
+}
+
+static void another_account_replaces_nothing(void **state)
+{
+    (void)state;
+    bench.ca.has_renewal_info = true;
+    renew_it();
+    const struct cert *c = acme_bench_cert(&bench, "a.example");
+    struct cert_origin origin = c->origin;
+    struct tx *tx;
+    origin.account = STR("https://ca.test/account/7");
+    assert_false(failed(store_begin(bench.store.store, &tx)));
+    assert_false(failed(tx_cert_install(tx, c->object.id, c->chain_pem,
+                                        secret_bytes(&c->key_der), &origin, &c->next)));
+    assert_false(failed(store_commit(&tx)));
+    cert_unref(c);
+    renew_it();
+    assert_int_equal(bench.ca.last_replaces.len, 0);
+}
+
+/* B29: each of these has been seen for an order that replaces what it may not. */
+static void a_refused_replacement_is_ordered_without_once(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned status;
+        const char *type;
+    } refusals[] = {{409, "alreadyReplaced"}, {409, "conflict"},       {400, "malformed"},
+                    {403, "unauthorized"},    {404, "malformed"},      {500, "serverInternal"},
+                    {409, "rateLimited"},     {404, "alreadyReplaced"}};
+    bench.ca.has_renewal_info = true;
+    renew_it();
+    for (size_t i = 0; i < ARRAY_LEN(refusals); i++) {
+        bench.ca.replaces_status = refusals[i].status;
+        bench.ca.replaces_type = refusals[i].type;
+        bench.ca.new_orders = 0;
+        renew_it();
+        assert_int_equal(bench.ca.new_orders, 2);
+        assert_int_equal(bench.ca.last_replaces.len, 0);
+    }
+}
+
+static void a_refusal_of_something_else_is_not_repeated(void **state)
+{
+    (void)state;
+    bench.ca.has_renewal_info = true;
+    renew_it();
+    bench.ca.new_orders = 0;
+    bench.ca.replaces_status = 400;
+    bench.ca.replaces_type = "rejectedIdentifier";
+    run_to_the_end(begin());
+    assert_int_equal(bench.ca.new_orders, 1);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -635,6 +720,11 @@ int main(void)
         TEST(an_order_of_a_deleted_certificate_ends),
         TEST(a_dropped_order_leaves_nothing),
         TEST(stopping_breaks_off_and_keeps_the_order),
+        TEST(a_renewal_says_what_it_replaces),
+        TEST(a_ca_without_renewal_information_is_not_told),
+        TEST(another_account_replaces_nothing),
+        TEST(a_refused_replacement_is_ordered_without_once),
+        TEST(a_refusal_of_something_else_is_not_repeated),
         TEST(an_order_is_made_whole_or_not_at_all),
         TEST(an_order_fits_its_names_and_its_ca),
     };

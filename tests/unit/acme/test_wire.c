@@ -295,15 +295,63 @@ static void documents_are_what_the_rfc_shows(void **state)
                 "{\"termsOfServiceAgreed\":true,\"contact\":[\"mailto:a@example.org\"],"
                 "\"externalAccountBinding\":{\"a\":1}}");
     expect_text(wire_write_contact(&none, &out), &out, "{\"contact\":[]}");
-    expect_text(wire_write_new_order(&list, STR(""), &out), &out,
+    expect_text(wire_write_new_order(&(struct wire_new_order){.names = &list}, &out), &out,
                 "{\"identifiers\":[{\"type\":\"dns\",\"value\":\"a.example\"},"
                 "{\"type\":\"dns\",\"value\":\"b.example\"}]}");
-    expect_text(wire_write_new_order(&(struct str_list){.items = names, .count = 1},
-                                     STR("shortlived"), &out),
-                &out,
+    struct wire_new_order all = {.names = &(struct str_list){.items = names, .count = 1},
+                                 .profile = STR("shortlived"),
+                                 .replaces = STR("aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE")};
+    expect_text(wire_write_new_order(&all, &out), &out,
                 "{\"identifiers\":[{\"type\":\"dns\",\"value\":\"a.example\"}],"
-                "\"profile\":\"shortlived\"}");
+                "\"profile\":\"shortlived\","
+                "\"replaces\":\"aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE\"}");
     expect_text(wire_write_finalize(STR("\xff\xfe\x00"), &out), &out, "{\"csr\":\"__4A\"}");
+}
+
+/* clang-format off */
+#define WINDOW(start, end) "\"suggestedWindow\":{\"start\":\"" start "\",\"end\":\"" end "\"}"
+static const struct {
+    const char *name, *body;
+    int64_t want_start_at, want_end_at; /* 0: refused */
+    const char *page;
+} infos[] = {
+    {"as the RFC shows it",
+     "{" WINDOW("2025-01-02T04:00:00Z", "2025-01-03T04:00:00Z")
+     ",\"explanationURL\":\"https://acme.example.com/docs/ari\"}",
+     1735790400, 1735876800, "https://acme.example.com/docs/ari"},
+    {"with fractions and an offset",
+     "{" WINDOW("2025-01-02T05:00:00.5+01:00", "2025-01-03T04:00:00.25Z") "}",
+     1735790400, 1735876800, ""},
+    {"B23: ends as it begins",
+     "{" WINDOW("2025-01-02T04:00:00Z", "2025-01-02T04:00:00Z") "}", 0, 0, NULL},
+    {"ends before", "{" WINDOW("2025-01-03T04:00:00Z", "2025-01-02T04:00:00Z") "}", 0, 0, NULL},
+    {"begins before there was time",
+     "{" WINDOW("1960-01-03T04:00:00Z", "2025-01-02T04:00:00Z") "}",
+     0, 0, NULL},
+    {"a page that is no address is left out",
+     "{" WINDOW("2025-01-02T04:00:00Z", "2025-01-03T04:00:00Z")
+     ",\"explanationURL\":\"javascript:alert(1)\"}", 1735790400, 1735876800, ""},
+    {"no end", "{\"suggestedWindow\":{\"start\":\"2025-01-02T04:00:00Z\"}}", 0, 0, NULL},
+    {"a window of another kind", "{\"suggestedWindow\":7}", 0, 0, NULL},
+    {"empty", "{}", 0, 0, NULL},
+    {"a list", "[]", 0, 0, NULL},
+    {"a page", "<html>", 0, 0, NULL},
+};
+/* clang-format on */
+
+static void renewal_information_is_read(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(infos); i++) {
+        struct wire_renewal_info info;
+        struct err e = wire_read_renewal_info(scratch, str_from(infos[i].body), &info);
+        bool is_good = infos[i].want_start_at != 0;
+        if (failed(e) == is_good ||
+            (is_good &&
+             (info.start_at != infos[i].want_start_at || info.end_at != infos[i].want_end_at ||
+              !str_eq(info.explanation, str_from(infos[i].page)))))
+            fail_msg("%s: %s", infos[i].name, err_name(e));
+    }
 }
 
 int main(void)
@@ -316,6 +364,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_authorization_is_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_reason_of_a_failed_challenge_is_kept, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(renewal_information_is_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(documents_are_what_the_rfc_shows, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

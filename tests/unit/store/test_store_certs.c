@@ -265,9 +265,12 @@ static void an_expired_certificate_is_served_and_says_so(void **state)
 static struct err install(struct fixture *f, const char *id, struct str chain, struct str key)
 {
     const struct cert_next next = {.what = STR("renew"), .at = 7, .why = STR("later")};
+    const struct cert_origin origin = {.directory = STR("https://ca.test/dir"),
+                                       .account = STR("https://ca.test/account/1"),
+                                       .profile = STR("short")};
     AUTO(store_rollback) struct tx *tx = NULL;
     TRY(store_begin(f->store.store, &tx));
-    TRY(tx_cert_install(tx, str_from(id), chain, key, &next));
+    TRY(tx_cert_install(tx, str_from(id), chain, key, &origin, &next));
     return store_commit(&tx);
 }
 
@@ -302,6 +305,45 @@ static void progress_and_installation_are_kept(void **state)
     assert_true(c->state == CERT_ACTIVE && c->failures == 0 && str_is_empty(c->last_error));
     assert_true(c->next.at == 7 && c->has_material);
     assert_ptr_equal(snapshot_cert_for_host(s, STR("a.org")), c);
+    assert_true(str_eq(c->origin.account, STR("https://ca.test/account/1")));
+    assert_true(str_eq(c->origin.directory, STR("https://ca.test/dir")));
+    assert_true(str_eq(c->origin.profile, STR("short")) && c->installed_at > 0);
+    snapshot_unref(s);
+}
+
+/* It belongs to the pair: the next one begins without. */
+static void renewal_information_is_kept_with_its_pair(void **state)
+{
+    struct fixture *f = *state;
+    struct test_pair p = new_pair(f, "DNS:a.org", 4000000000);
+    temp_store_add_route(&f->store, "r", "a.org", "auto");
+    const struct cert_renewal renewal = {.start_at = 100,
+                                         .end_at = 200,
+                                         .selected_at = 150,
+                                         .check_at = 50,
+                                         .errors = 2,
+                                         .explanation = STR("https://ca.test/why")};
+    const struct cert_next next = {.what = STR("renew"), .at = 150, .why = STR("asked")};
+    struct tx *tx;
+    assert_false(failed(store_begin(f->store.store, &tx)));
+    assert_true(err_is(tx_cert_renewal(tx, STR("a.org"), &renewal, &next), ERR_NOT_FOUND));
+    store_rollback(tx);
+    assert_false(failed(install(f, "a.org", p.chain_pem, p.key_der)));
+    assert_false(failed(store_begin(f->store.store, &tx)));
+    assert_false(failed(tx_cert_renewal(tx, STR("a.org"), &renewal, &next)));
+    assert_false(failed(store_commit(&tx)));
+    temp_store_reopen(&f->store);
+    const struct snapshot *s = store_snapshot(f->store.store);
+    const struct cert *c = find(s, "a.org");
+    assert_true(c->renewal.start_at == 100 && c->renewal.end_at == 200);
+    assert_true(c->renewal.selected_at == 150 && c->renewal.check_at == 50);
+    assert_true(c->renewal.errors == 2 && c->next.at == 150);
+    assert_true(str_eq(c->renewal.explanation, renewal.explanation));
+    snapshot_unref(s);
+    assert_false(failed(install(f, "a.org", p.chain_pem, p.key_der)));
+    temp_store_reopen(&f->store);
+    s = store_snapshot(f->store.store);
+    assert_int_equal(find(s, "a.org")->renewal.start_at, 0);
     snapshot_unref(s);
 }
 
@@ -403,6 +445,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_expired_certificate_is_served_and_says_so, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(progress_and_installation_are_kept, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(renewal_information_is_kept_with_its_pair, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_pair_that_does_not_fit_is_not_installed, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_pair_is_left_out, set_up, tear_down),

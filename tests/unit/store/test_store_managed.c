@@ -78,10 +78,11 @@ static void install(struct temp_store *t, const char *id, const char *names)
     int len = i2d_PrivateKey(key, &der);
     const struct cert_next next = {
         .what = STR("renew"), .at = now_at + 60 * 86400, .why = STR("two thirds")};
+    const struct cert_origin origin = {.directory = STR_NONE};
     struct tx *tx;
     assert_false(failed(store_begin(t->store, &tx)));
-    assert_false(
-        failed(tx_cert_install(tx, str_from(id), chain, str_make(der, (size_t)len), &next)));
+    assert_false(failed(
+        tx_cert_install(tx, str_from(id), chain, str_make(der, (size_t)len), &origin, &next)));
     assert_false(failed(store_commit(&tx)));
     OPENSSL_free(der);
     fake_issuer_fini(&ca);
