@@ -21,8 +21,8 @@ struct ari_answer {
     uint64_t random; /* draws the moment in a new window */
 };
 
-/* What is known after the answer.  One without use keeps what was known, and is asked for again:
- * after minutes while the CA is in trouble, else after 6 hours.  *ret_words says what was wrong;
- * NULL: nothing. */
+/* What is known after the answer.  One without use keeps what was known, and is asked for
+ * again: after minutes while the CA is in trouble, else after 6 hours.  *ret_words says what
+ * was wrong; NULL: nothing. */
 struct cert_renewal ari_learn(struct arena *a, const struct cert_renewal *known,
                               const struct ari_answer *answer, const char **ret_words);
