@@ -137,7 +137,24 @@ static struct str map_path(struct arena *a, const struct route *route, struct st
     return arena_join(a, parts, ARRAY_LEN(parts));
 }
 
-/* Without a public name the path alone says as much. */
+/* RFC 3986 3.3, 4.2: a path alone must not begin as if a host stood there, for browsers with
+ * either kind of slash. */
+static bool is_like_host(struct str path)
+{
+    return path.len > 1 && path.p[0] == '/' && (path.p[1] == '/' || path.p[1] == '\\');
+}
+
+/* What goes before the path.  Without a public name the path alone says as much. */
+static struct str write_origin(struct arena *a, const struct public_origin *o,
+                               const struct origins *known, struct str path)
+{
+    if (known->public.host.len == 0)
+        return path.len == 0 ? STR("/") : is_like_host(path) ? STR("/.") : STR("");
+    const struct str parts[] = {o->facts->is_https ? STR("https://") : STR("http://"),
+                                o->facts->host};
+    return arena_join(a, parts, ARRAY_LEN(parts));
+}
+
 static struct err map_reference(struct arena *a, const struct public_origin *o,
                                 const struct origins *known, struct str *text)
 {
@@ -148,13 +165,11 @@ static struct err map_reference(struct arena *a, const struct public_origin *o,
         return OK;
     size_t end = span_until(r.rest, "?#");
     struct str path = map_path(a, o->route, str_sub(r.rest, 0, end));
-    bool is_named = known->public.host.len > 0;
-    if (!is_named && path.len == 0)
-        path = STR("/");
-    const struct str parts[] = {
-        is_named ? (o->facts->is_https ? STR("https://") : STR("http://")) : STR_NONE,
-        is_named ? o->facts->host : STR_NONE, path, str_skip(r.rest, end)};
-    *text = path.p == NULL ? STR_NONE : arena_join(a, parts, ARRAY_LEN(parts));
+    struct str origin = write_origin(a, o, known, path);
+    if (path.p == NULL || origin.p == NULL)
+        return fail(ERR_MEMORY, 0);
+    const struct str parts[] = {origin, path, str_skip(r.rest, end)};
+    *text = arena_join(a, parts, ARRAY_LEN(parts));
     return text->p == NULL ? fail(ERR_MEMORY, 0) : OK;
 }
 
