@@ -4,6 +4,7 @@
 
 #include "acme/ari_watch.h"
 #include "acme/due.h"
+#include "acme/hold.h"
 #include "acme/order.h"
 
 #include "gateway/base/clock.h"
@@ -17,6 +18,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -71,8 +73,17 @@ static bool is_hold_new(const struct acme *a)
 
 /* ---- notes: next actions written without an order, all of one scan in one transaction ---- */
 
+/* A certificate that waits for its order. */
+struct due_cert {
+    const struct cert *cert;
+    int64_t at;
+    bool is_emergency;
+};
+
 struct scan {
     struct acme *acme;
+    struct due_cert *due;
+    size_t due_count;
     int64_t now_at;
     struct tx *tx; /* NULL: nothing to note yet */
     struct arena *arena;
@@ -133,16 +144,27 @@ static void note_blocked(struct scan *scan, const struct cert *c, const struct p
     log_warn("certificate_blocked", KV_STR("certificate", c->object.id), KV_STR("why", words));
 }
 
+/* It has to wait for something that is not its own fault; said once. */
+static void note_wait(struct scan *scan, const struct cert *c, int64_t at, struct str why)
+{
+    struct cert_progress p = progress_of(c);
+    scan_by(scan->acme, at);
+    if (c->next.at >= at - 1 && str_eq(c->next.why, why))
+        return;
+    p.next = (struct cert_next){.what = task_of(c), .at = at, .why = why};
+    note(scan, c, &p);
+}
+
+static int64_t at_of_ms(const struct scan *scan, uint64_t until_ms)
+{
+    return scan->now_at + 1 + (int64_t)((until_ms - clock_mono_ms()) / 1000);
+}
+
 /* The CA could not be reached for another certificate. */
 static void note_held(struct scan *scan, const struct cert *c)
 {
-    uint64_t wait_ms = ca_held_until_ms(scan->acme->ca) - clock_mono_ms();
-    struct cert_progress p = progress_of(c);
-    p.next = (struct cert_next){.what = task_of(c),
-                                .at = scan->now_at + 1 + (int64_t)(wait_ms / 1000),
-                                .why = STR("the CA could not be reached a moment ago")};
-    note(scan, c, &p);
-    scan_by(scan->acme, p.next.at);
+    note_wait(scan, c, at_of_ms(scan, ca_held_until_ms(scan->acme->ca)),
+              STR("the CA could not be reached a moment ago"));
 }
 
 /* It failed, or waits for its first certificate: new settings may help. */
@@ -159,6 +181,16 @@ static void note_new_settings(struct scan *scan, const struct cert *c)
     p.next = (struct cert_next){
         .what = task_of(c), .at = scan->now_at, .why = STR("the ACME settings have changed")};
     p.failures = 0;
+    note(scan, c, &p);
+}
+
+static void note_outdated(struct scan *scan, const struct cert *c)
+{
+    struct cert_progress p = progress_of(c);
+    p.next = (struct cert_next){
+        .what = STR("renew"),
+        .at = scan->now_at,
+        .why = STR("the settings ask for another type of key or another profile")};
     note(scan, c, &p);
 }
 
@@ -200,6 +232,36 @@ static bool is_blocked(const struct acme *a, struct problem *ret_why)
     return true;
 }
 
+/* True if a limit is in the way, of the account or of what the certificate is for. */
+static bool is_limited(struct scan *scan, const struct cert *c)
+{
+    struct acme *a = scan->acme;
+    uint64_t until_ms = ca_limited_until_ms(a->ca);
+    if (until_ms > clock_mono_ms()) {
+        note_wait(scan, c, at_of_ms(scan, until_ms), STR("the CA wants no new orders for now"));
+        return true;
+    }
+    struct ledger_query query = {
+        .settings = ca_settings(a->ca), .names = &c->names, .now_at = scan->now_at};
+    struct hold_question q = {
+        .cert = c, .directory = query.settings->directory, .now_at = scan->now_at};
+    struct ledger_use *uses;
+    struct err e = scan->tx != NULL
+                       ? tx_ledger_read(scan->tx, scan->arena, &query, &uses, &q.use_count)
+                       : store_ledger_read(a->store, scan->arena, &query, &uses, &q.use_count);
+    if (failed(e)) {
+        log_err(e, "ledger_not_read", KV_STR("certificate", c->object.id));
+        scan_by(a, scan->now_at + ACME_SAVE_RETRY_MS / 1000);
+        return true;
+    }
+    q.uses = uses;
+    struct str why;
+    int64_t at = hold_until_at(scan->arena, &q, &why);
+    if (at > scan->now_at)
+        note_wait(scan, c, at, why);
+    return at > scan->now_at;
+}
+
 static void begin_order(struct scan *scan, const struct cert *c)
 {
     struct acme *a = scan->acme;
@@ -212,8 +274,10 @@ static void begin_order(struct scan *scan, const struct cert *c)
         note_held(scan, c);
         return;
     }
-    if (a->running_count >= ACME_ORDERS_MAX)
+    if (a->running_count >= ca_settings(a->ca)->limits.parallel)
         return; /* the end of one of them makes the next scan */
+    if (is_limited(scan, c))
+        return;
     struct order_options options = {.store = a->store, .crash_at = a->options.crash_at};
     struct order *o;
     struct err e = order_new(&options, c, ca_settings(a->ca), &o);
@@ -234,6 +298,12 @@ static void look_at_order(struct scan *scan, const struct cert *c, const struct 
         scan_by(scan->acme, c->next.at);
 }
 
+static void queue(struct scan *scan, const struct cert *c, int64_t at)
+{
+    scan->due[scan->due_count++] = (struct due_cert){
+        .cert = c, .at = at, .is_emergency = due_is_emergency(c, scan->now_at)};
+}
+
 /* What its CA says about renewing it is asked for now and then. */
 static void watch_renewal(struct scan *scan, const struct cert *c)
 {
@@ -252,6 +322,10 @@ static void look_at(struct scan *scan, const struct cert *c)
         note_new_settings(scan, c);
         return;
     }
+    if (due_is_outdated(c, ca_settings(a->ca), scan->now_at) && due_is_used(a->snapshot, c)) {
+        note_outdated(scan, c);
+        return;
+    }
     const struct order *o = map_find(a->orders_by_cert, c->object.id);
     if (o != NULL) {
         look_at_order(scan, c, o);
@@ -265,7 +339,7 @@ static void look_at(struct scan *scan, const struct cert *c)
         scan_by(a, at);
         return;
     case DUE_NOW:
-        begin_order(scan, c);
+        queue(scan, c, at);
         return;
     case DUE_UNUSED:
         note_unused(scan, c);
@@ -276,13 +350,30 @@ static void look_at(struct scan *scan, const struct cert *c)
     }
 }
 
+/* Who is at the end goes first, then who has waited longest. */
+static int compare_due(const void *a, const void *b)
+{
+    const struct due_cert *x = a, *y = b;
+    if (x->is_emergency != y->is_emergency)
+        return x->is_emergency ? -1 : 1;
+    if (x->at != y->at)
+        return x->at < y->at ? -1 : 1;
+    return str_cmp(x->cert->object.id, y->cert->object.id);
+}
+
 static struct err look_at_all(struct scan *scan)
 {
     const struct cert *const *certs;
     size_t count;
     TRY(snapshot_certs(scan->acme->snapshot, scan->arena, &certs, &count));
+    scan->due = arena_array(scan->arena, struct due_cert, count + 1);
+    if (scan->due == NULL)
+        return fail(ERR_MEMORY, 0);
     for (size_t i = 0; i < count; i++)
         look_at(scan, certs[i]);
+    qsort(scan->due, scan->due_count, sizeof(scan->due[0]), compare_due);
+    for (size_t i = 0; i < scan->due_count; i++)
+        begin_order(scan, scan->due[i].cert);
     return scan->tx != NULL ? store_commit(&scan->tx) : OK;
 }
 

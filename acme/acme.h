@@ -6,8 +6,9 @@
  *          now, set its next action to now.
  * Thread:  acme_start, acme_stop: the thread that composes the process.
  * Owns:    the orders under way, the connections to the CA.
- * Limits:  ACME_ORDERS_MAX orders at once; requests go out one after the other, so a CA that
- *          hangs delays other certificates (by ACME_REQUEST_LIMIT_MS at most) and nothing else.
+ * Limits:  as many orders at once as the settings say; requests go out one after the other, so
+ *          a CA that hangs delays other certificates (by ACME_REQUEST_LIMIT_MS at most) and
+ *          nothing else.
  * Fails:   acme_start: ERR_MEMORY, ERR_IO, or what the store says.  Afterwards failures are
  *          shown in the certificates and in the log. */
 #pragma once

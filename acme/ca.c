@@ -12,6 +12,7 @@ struct ca {
     struct str agree_words; /* how to agree to the terms; empty unless that is missing */
     struct arena *arena;    /* of agree_words */
     uint64_t held_until_ms;
+    uint64_t limited_until_ms;
 };
 
 const struct acme_settings *ca_settings(const struct ca *ca)
@@ -130,6 +131,17 @@ void ca_release(struct ca *ca)
 uint64_t ca_held_until_ms(const struct ca *ca)
 {
     return ca->held_until_ms;
+}
+
+void ca_limit(struct ca *ca, uint64_t until_ms)
+{
+    if (ca->limited_until_ms < until_ms)
+        ca->limited_until_ms = until_ms;
+}
+
+uint64_t ca_limited_until_ms(const struct ca *ca)
+{
+    return ca->limited_until_ms;
 }
 
 /* ---- life ---- */

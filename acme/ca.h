@@ -57,3 +57,7 @@ struct str ca_blocked_by(const struct ca *ca);
 void ca_hold(struct ca *ca, uint64_t now_ms);
 void ca_release(struct ca *ca);
 uint64_t ca_held_until_ms(const struct ca *ca); /* 0: not held */
+
+/* The CA wants no new orders before that, whosoever asks for them. */
+void ca_limit(struct ca *ca, uint64_t until_ms);
+uint64_t ca_limited_until_ms(const struct ca *ca); /* 0: not limited */

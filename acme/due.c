@@ -1,5 +1,7 @@
 #include "acme/due.h"
 
+#include "acme/key.h"
+
 static bool uses(const struct snapshot *s, const struct route *r, struct str cert_id)
 {
     if (str_eq(r->certificate, STR("auto")))
@@ -55,13 +57,22 @@ static bool is_planned(const struct cert *c)
 bool due_is_plain(const struct cert *c, int64_t now_at)
 {
     return c->has_material && str_eq(c->next.what, STR("renew")) && c->next.at > now_at &&
-           c->failures == 0 && c->last_error.len == 0;
+           c->failures == 0 && c->last_error.len == 0 &&
+           str_starts(c->next.why, str_from(renew_words(due_plan(c, &c->renewal).reason)));
 }
 
 bool due_is_emergency(const struct cert *c, int64_t now_at)
 {
     struct renew_life life = life_of(c);
     return c->has_material && now_at >= renew_emergency_at(&life);
+}
+
+bool due_is_outdated(const struct cert *c, const struct acme_settings *settings, int64_t now_at)
+{
+    return c->source == CERT_ACME && due_is_plain(c, now_at) &&
+           str_eq(c->origin.directory, settings->directory) &&
+           (!str_eq(c->facts.key_type, str_from(key_type_name(settings->key_type))) ||
+            !str_eq(c->origin.profile, settings->profile));
 }
 
 /* A plan without a time was held up by something that may be over. */

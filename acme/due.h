@@ -18,6 +18,11 @@ enum due_verdict {
     DUE_REPLAN, /* in use again: a renewal is to be planned */
 };
 
+/* True if a certificate in service is not what the settings ask for any more, and nothing but
+ * the calendar says when to renew it. */
+bool due_is_outdated(const struct cert *c, const struct acme_settings *settings,
+                     int64_t now_at);
+
 enum due_verdict due_judge(const struct snapshot *s, const struct cert *c, int64_t now_at,
                            int64_t *ret_at);
 

@@ -19,6 +19,23 @@ static EVP_PKEY *generate(int type)
     return NULL;
 }
 
+const char *key_type_name(int type)
+{
+    switch ((enum key_type)type) {
+    case KEY_ECDSA_P256:
+        return "ecdsa-p256";
+    case KEY_ECDSA_P384:
+        return "ecdsa-p384";
+    case KEY_RSA_2048:
+        return "rsa-2048";
+    case KEY_RSA_3072:
+        return "rsa-3072";
+    case KEY_RSA_4096:
+        return "rsa-4096";
+    }
+    return "";
+}
+
 struct err key_new(int type, EVP_PKEY **ret_key)
 {
     EVP_PKEY *key = generate(type);

@@ -12,6 +12,9 @@
 
 #include <openssl/evp.h>
 
+/* As certificates say it (struct cert_facts).  type: a value of enum key_type. */
+const char *key_type_name(int type);
+
 /* type: a value of enum key_type. */
 struct err key_new(int type, EVP_PKEY **ret_key);
 

@@ -5,6 +5,7 @@
 #include "acme/crash.h"
 #include "acme/order_steps.h"
 #include "acme/renew.h"
+#include "store/ledger.h"
 
 #include "gateway/base/clock.h"
 #include "gateway/base/limits.h"
@@ -61,6 +62,7 @@ static struct err copy_row(struct arena *a, const struct order_row *from, struct
     TRY(copy_text(a, from->certificate_url, &to->certificate_url));
     TRY(copy_text(a, from->csr_der, &to->csr_der));
     TRY(copy_text(a, from->chain_pem, &to->chain_pem));
+    to->is_exempt = from->is_exempt;
     to->expires_at = from->expires_at;
     to->created_at = from->created_at;
     to->authzs = arena_array(a, struct authz_row, from->authz_count + 1);
@@ -107,14 +109,32 @@ static struct err put_progress(struct order *o, struct tx *tx)
     return tx_cert_progress(tx, o->row.cert_id, &progress);
 }
 
+/* What has happened at the CA since the last save, for the ledger. */
+static struct err put_events(struct order *o, struct tx *tx)
+{
+    if (o->is_count_due)
+        TRY(tx_ledger_order(tx, o->row.directory));
+    for (size_t i = 0; i < o->failed_names.count; i++)
+        TRY(tx_ledger_failure(tx, o->row.directory, o->failed_names.items[i]));
+    return OK;
+}
+
+static void forget_events(struct order *o)
+{
+    o->is_count_due = false;
+    o->failed_names.count = 0;
+}
+
 static struct err save(struct order *o)
 {
     AUTO(store_rollback) struct tx *tx = NULL;
     o->row.state = str_from(order_states[o->state].name);
     TRY(store_begin(o->store, &tx));
     TRY(put_progress(o, tx));
+    TRY(put_events(o, tx));
     TRY(tx_order_put(tx, &o->row));
     TRY(store_commit(&tx));
+    forget_events(o);
     o->is_unsaved = false;
     o->is_failure_due = false;
     return OK;
@@ -161,6 +181,9 @@ static struct str next_words(const struct order *o, const struct verdict *v)
 {
     if (v->is_blocked)
         return o->why.detail;
+    if (err_is(v->err, ERR_ACME_PAUSED))
+        return arena_fmt(o->scratch, "the CA has paused this name; lift the pause at %.*s",
+                         STR_ARG(o->why.instance));
     switch (v->class) {
     case PROBLEM_SOON:
         return STR("the last attempt failed on the way to the CA or inside it");
@@ -205,8 +228,12 @@ static struct err record(struct order *o, struct err e, struct verdict *ret_verd
     o->is_renewal = cert->has_material;
     o->state = order_states[o->state].restart;
     *ret_verdict = judge(o, e, cert);
+    o->why.class = problem_class_name(ret_verdict->class);
     TRY(put_verdict(o, tx, ret_verdict));
-    return store_commit(&tx);
+    TRY(put_events(o, tx));
+    TRY(store_commit(&tx));
+    forget_events(o);
+    return OK;
 }
 
 static void log_failure(const struct order *o, const struct verdict *v)
@@ -238,9 +265,13 @@ static enum order_outcome wait_for_storage(struct order *o, struct err e)
 static enum order_outcome give_up(struct order *o, struct err e)
 {
     struct verdict verdict;
-    if (err_is(e, ERR_ACME_NETWORK) || o->why.status >= 500)
+    if (err_is(e, ERR_ACME_NETWORK) ||
+        (o->why.status >= 500 && !err_is(e, ERR_ACME_RATE_LIMITED)))
         ca_hold(o->ca, clock_mono_ms());
     struct err recorded = record(o, e, &verdict);
+    if (err_is(e, ERR_ACME_RATE_LIMITED) && !problem_is_about(&o->why, &o->row.names))
+        ca_limit(o->ca, clock_mono_ms() +
+                            (o->why.wait_ms > 0 ? o->why.wait_ms : ACME_LIMIT_STANDARD_MS));
     if (err_is(recorded, ERR_NOT_FOUND))
         return ORDER_OVER; /* the certificate was deleted meanwhile, and the order with it */
     if (failed(recorded))

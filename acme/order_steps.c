@@ -10,6 +10,7 @@
 #include "acme/challenge.h"
 #include "acme/csr.h"
 #include "acme/due.h"
+#include "acme/hold.h"
 #include "acme/key.h"
 #include "acme/retry_after.h"
 
@@ -113,8 +114,10 @@ static struct err explain(struct order *o, const struct wire_order *order)
 {
     size_t count = o->row.authz_count, found = 0;
     struct named_problem *items = arena_array(o->scratch, struct named_problem, count + 1);
-    if (items == NULL)
+    struct str *failed_names = arena_array(o->scratch, struct str, count + 1);
+    if (items == NULL || failed_names == NULL)
         return say(o, ERR_MEMORY, STR_NONE);
+    o->failed_names = (struct str_list){.items = failed_names};
     for (size_t i = 0; i < count; i++) {
         struct wire_authz authz;
         struct fetch_reply reply;
@@ -123,6 +126,8 @@ static struct err explain(struct order *o, const struct wire_order *order)
             return e;
         if (failed(e))
             continue;
+        if (authz.status == WIRE_INVALID)
+            failed_names[o->failed_names.count++] = authz.name;
         if (authz.status == WIRE_INVALID && authz.error.detail.len > 0)
             items[found++] = (struct named_problem){.name = authz.name, .problem = authz.error};
     }
@@ -251,6 +256,13 @@ static struct err send_new_order(struct order *o, struct str url, struct str rep
     return e;
 }
 
+static bool is_asked_for(const struct order *o)
+{
+    AUTO(snapshot_unref) const struct snapshot *s = store_snapshot(o->store);
+    const struct cert *c = snapshot_cert_find(s, o->row.cert_id);
+    return c != NULL && hold_is_exempt(c, o->row.directory, clock_now_at());
+}
+
 /* True if the refusal may be about what the order replaces: CAs disagree on the type, and some
  * fail over it (RFC 9773 5 knows alreadyReplaced with status 409 only). */
 static bool may_be_about_replacing(const struct order *o, const struct fetch_reply *reply)
@@ -272,12 +284,14 @@ static struct err order_anew(struct order *o, const struct wire_directory *direc
                              struct fetch_reply *ret_reply)
 {
     struct str replaces = replaced_by(o, directory);
+    o->row.is_exempt = replaces.len > 0 && is_asked_for(o);
     struct err e = send_new_order(o, directory->new_order, replaces, ret_reply);
     if (!failed(e) || replaces.len == 0 || !may_be_about_replacing(o, ret_reply))
         return e;
     log_info("order_without_replaces", KV_STR("certificate", o->row.cert_id),
              KV_STR("type", o->why.type), KV_STR("words", o->why.detail));
     o->is_replacing_refused = true;
+    o->row.is_exempt = false;
     o->why = (struct problem){.status = 0};
     TRY(ca_prepare(o->ca, o->scratch, &directory, &o->why)); /* a 404 lets it be forgotten */
     return send_new_order(o, directory->new_order, STR_NONE, ret_reply);
@@ -296,6 +310,7 @@ static struct err place(struct order *o, enum step *ret_step)
     if (failed(e) || !wire_is_url(reply.location))
         return say(o, ERR_ACME_PROTOCOL, STR("the CA's answer to newOrder makes no sense"));
     TRY(keep(o, reply.location, &o->row.url));
+    o->is_count_due = !o->row.is_exempt;
     log_info("certificate_ordered", KV_STR("certificate", o->row.cert_id),
              KV_STR("names", o->label), KV_STR("ca", o->row.directory));
     return follow(o, &order);
@@ -559,6 +574,10 @@ static struct err put_into_service(struct order *o, const struct cert_next *next
                                  .profile = ca_settings(o->ca)->profile};
     AUTO(store_rollback) struct tx *tx = NULL;
     TRY(store_begin(o->store, &tx));
+    const struct cert *old = snapshot_cert_find(tx_view(tx), o->row.cert_id);
+    bool is_first = old == NULL || !old->has_material;
+    if (!o->row.is_exempt)
+        TRY(tx_ledger_certificate(tx, o->row.directory, &o->row.names, is_first));
     TRY(tx_cert_install(tx, o->row.cert_id, o->row.chain_pem, secret_bytes(&o->row.key_der),
                         &origin, next));
     TRY(tx_order_delete(tx, o->row.cert_id));

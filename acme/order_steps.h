@@ -52,6 +52,8 @@ struct order {
     struct ca *ca;
     struct arena *scratch;
     struct problem why;
+    struct str_list failed_names; /* that the CA could not validate, not yet noted */
+    bool is_count_due;            /* a new order, not yet noted */
 };
 
 typedef struct err order_step_fn(struct order *o, enum step *ret_step);

@@ -107,6 +107,28 @@ void problem_from_json(struct arena *a, const json_t *doc, struct problem *ret_p
     ret_problem->status = status >= 100 && status <= 599 ? (unsigned)status : 0;
 }
 
+static bool ends_address(char c)
+{
+    return c <= ' ' || c >= 0x7f || strchr("\"'<>)]}", c) != NULL;
+}
+
+/* The first address of a page in the text; empty: none. */
+static struct str find_page(struct str text)
+{
+    static const struct str scheme = STR_LIT("https://");
+    const char *p = text.len == 0 ? NULL : memmem(text.p, text.len, scheme.p, scheme.len);
+    if (p == NULL)
+        return STR_NONE;
+    struct str page = str_skip(text, (size_t)(p - text.p));
+    size_t len = 0;
+    while (len < page.len && !ends_address(page.p[len]))
+        len++;
+    /* The full stop of the sentence is none of the address. */
+    while (len > 0 && strchr(".,;:", page.p[len - 1]) != NULL)
+        len--;
+    return len > scheme.len ? str_sub(page, 0, len) : STR_NONE;
+}
+
 void problem_read(struct arena *a, const struct fetch_reply *reply, struct problem *ret_problem)
 {
     /* The type of the body is not asked for: CAs add parameters to it, or forget it, and what
@@ -120,6 +142,8 @@ void problem_read(struct arena *a, const struct fetch_reply *reply, struct probl
         .standard_ms = 0, .min_ms = 1000, .max_ms = 7ull * 24 * 3600 * 1000};
     ret_problem->wait_ms = retry_after_ms(reply->retry_after, clock_now_at(), &bounds);
 
+    if (ret_problem->instance.len == 0)
+        ret_problem->instance = find_page(ret_problem->detail);
     if (ret_problem->detail.len == 0)
         ret_problem->detail =
             arena_fmt(a, "the CA answered with status %u and no explanation", reply->status);
@@ -198,9 +222,24 @@ static bool is_our_input(const struct problem *p)
     return is_any(p, names, ARRAY_LEN(names));
 }
 
+static bool has_word(struct str text, const char *word)
+{
+    return text.len > 0 && memmem(text.p, text.len, word, strlen(word)) != NULL;
+}
+
+/* Let's Encrypt pauses names that fail for months: a rate limit without an end, with the
+ * address of a page where the pause is lifted. */
+static bool is_pause(const struct problem *p)
+{
+    return p->status == 429 && p->wait_ms == 0 && p->instance.len > 0 &&
+           !has_word(p->detail, "retry after");
+}
+
 struct err problem_err(const struct problem *p)
 {
     int32_t status = (int32_t)p->status;
+    if (is_pause(p))
+        return fail(ERR_ACME_PAUSED, status);
     if (problem_is(p, "badNonce"))
         return fail(ERR_ACME_BAD_NONCE, status);
     if (problem_is(p, "accountDoesNotExist"))
@@ -217,13 +256,38 @@ enum problem_class problem_classify(struct err e, const struct problem *p)
 {
     if (err_is(e, ERR_ACME_RATE_LIMITED))
         return PROBLEM_WAIT;
-    if (err_is(e, ERR_ACME_TOS) || err_is(e, ERR_ACME_SETTINGS))
+    if (err_is(e, ERR_ACME_TOS) || err_is(e, ERR_ACME_SETTINGS) || err_is(e, ERR_ACME_PAUSED))
         return PROBLEM_HUMAN;
     if (is_our_input(p))
         return PROBLEM_INPUT;
     if (err_is(e, ERR_ACME_INVALID) || err_is(e, ERR_ACME_CERTIFICATE))
         return PROBLEM_VALIDATION;
     return needs_somebody(p) ? PROBLEM_HUMAN : PROBLEM_SOON;
+}
+
+/* True if text holds name, or a domain above it that has a dot. */
+static bool mentions(struct str text, struct str name)
+{
+    for (;;) {
+        if (name.len > 0 && memmem(text.p, text.len, name.p, name.len) != NULL)
+            return true;
+        name = str_skip(name, str_index(name, '.') + 1);
+        if (str_index(name, '.') >= name.len)
+            return false;
+    }
+}
+
+bool problem_is_about(const struct problem *p, const struct str_list *names)
+{
+    if (p->status == 503)
+        return false;
+    if (p->subproblems.len > 0 || has_word(p->detail, "exact set"))
+        return true;
+    for (size_t i = 0; i < names->count && p->detail.len > 0; i++) {
+        if (mentions(p->detail, names->items[i]))
+            return true;
+    }
+    return false;
 }
 
 /* ---- writing ---- */
@@ -251,6 +315,8 @@ static json_t *to_json(const struct problem *p, int64_t at, struct str url)
     if (p->status != 0)
         (void)json_object_set_new(doc, "status", json_integer(p->status));
     put_text(doc, "instance", p->instance);
+    if (p->class != NULL)
+        put_text(doc, "class", str_from(p->class));
     json_t *subproblems = NULL;
     if (p->subproblems.len > 0 && !failed(json_read(p->subproblems, &subproblems)))
         (void)json_object_set_new(doc, "subproblems", subproblems);

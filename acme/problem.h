@@ -10,6 +10,7 @@
 #pragma once
 
 #include "acme/fetch.h"
+#include "store/shape.h"
 
 #include "gateway/base/json.h"
 
@@ -22,6 +23,7 @@ struct problem {
     struct str subproblems; /* JSON array, one entry per name; empty: none */
     unsigned status;        /* HTTP status; 0: not an answer of the CA */
     uint64_t wait_ms;       /* from Retry-After; 0: not said */
+    const char *class;      /* of problem_class_name; NULL: not judged */
 };
 
 /* When it makes sense to try again. */
@@ -61,6 +63,9 @@ bool problem_is(const struct problem *p, const char *name);
 struct err problem_err(const struct problem *p);
 
 enum problem_class problem_classify(struct err e, const struct problem *p);
+
+/* Of a rate limit: true if it is about these names, false if the whole account has to wait. */
+bool problem_is_about(const struct problem *p, const struct str_list *names);
 
 /* As JSON text with "at" (when) and "url" (where, may be empty); empty when out of memory. */
 struct str problem_to_text(struct arena *a, const struct problem *p, int64_t at,

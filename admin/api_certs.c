@@ -1,5 +1,6 @@
 #include "admin/api_resource.h"
 #include "admin/body.h"
+#include "store/ledger.h"
 
 #include "gateway/base/clock.h"
 
@@ -72,6 +73,25 @@ struct err api_certs_create(struct api_call *call)
 struct err api_certs_show(struct api_call *call)
 {
     return api_resource_show(call, &certs, call->id);
+}
+
+/* Limits change without the object: they are no part of it. */
+struct err api_certs_limits(struct api_call *call)
+{
+    AUTO(snapshot_unref) const struct snapshot *s = store_snapshot(call->api->store);
+    const struct cert *c = snapshot_cert_find(s, call->id);
+    if (c == NULL)
+        return api_resource_missing(call, &certs, call->id);
+    struct ledger_query query = {
+        .settings = snapshot_acme(s), .names = &c->names, .now_at = clock_now_at()};
+    struct ledger_use *uses;
+    size_t count = 0;
+    if (c->source == CERT_ACME)
+        TRY(store_ledger_read(call->api->store, call->request->arena, &query, &uses, &count));
+    TRY(admin_reply_items_begin(call->reply));
+    for (size_t i = 0; i < count; i++)
+        TRY(admin_reply_item(call->reply, ledger_use_to_json(&uses[i])));
+    return admin_reply_items_end(call->reply);
 }
 
 struct err api_certs_put(struct api_call *call)

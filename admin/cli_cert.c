@@ -55,6 +55,9 @@ static void print_error(struct cli *cli, const json_t *error)
     struct str detail = cli_text(cli, error, "detail");
     cli_print_pair(cli, "last error",
                    str_is_empty(detail) ? cli_text(cli, error, "title") : detail, CLI_BAD);
+    struct str page = cli_text(cli, error, "instance");
+    if (!str_is_empty(page))
+        cli_print_pair(cli, "", arena_fmt(cli->arena, "see %.*s", STR_ARG(page)), CLI_BAD);
     const json_t *parts = json_object_get(error, "subproblems");
     for (size_t i = 0; i < json_array_size(parts); i++) {
         const json_t *part = json_array_get(parts, i);
@@ -103,10 +106,45 @@ static void print_cert(struct cli *cli, json_t *cert)
     print_error(cli, json_object_get(cert, "last_error"));
 }
 
+/* What the CA has been asked for lately: "2 of 5 certificates for ...". */
+static void print_limits(struct cli *cli, const json_t *items)
+{
+    for (size_t i = 0; i < json_array_size(items); i++) {
+        const json_t *use = json_array_get(items, i);
+        struct str subject = cli_text(cli, use, "subject");
+        struct str free_at = cli_text(cli, use, "free_at");
+        long long used = json_integer_value(json_object_get(use, "used"));
+        if (used == 0)
+            continue;
+        struct str line =
+            arena_fmt(cli->arena, "%lld of %lld %s%s%s%s%s", used,
+                      json_integer_value(json_object_get(use, "most")),
+                      cli_text(cli, use, "words").p, str_is_empty(subject) ? "" : ", ",
+                      subject.p, str_is_empty(free_at) ? "" : "; held back until ",
+                      str_is_empty(free_at) ? "" : cli_when(cli, free_at).p);
+        cli_print_pair(cli, "limits", line, str_is_empty(free_at) ? CLI_PLAIN : CLI_WARN);
+    }
+}
+
 static enum cli_exit show(struct cli *cli)
 {
-    return cli_object_show(cli, cli_path(cli, "certificates", cli->args.arguments[0]),
-                           print_cert);
+    AUTO(json_decref) json_t *cert = NULL;
+    AUTO(json_decref) json_t *limits = NULL;
+    struct str path = cli_path(cli, "certificates", cli->args.arguments[0]);
+    enum cli_exit status = cli_call(cli, "GET", path, NULL, &cert);
+    if (status == CLI_OK)
+        status = cli_call(cli, "GET", arena_fmt(cli->arena, "%.*s/limits", STR_ARG(path)), NULL,
+                          &limits);
+    if (status != CLI_OK)
+        return status;
+    json_t *items = json_object_get(limits, "items");
+    if (cli->is_json)
+        return json_object_set(cert, "limits", items) != 0
+                   ? cli_complain(cli, CLI_FAILED, "out of memory")
+                   : cli_print_json(cli, cert);
+    print_cert(cli, cert);
+    print_limits(cli, items);
+    return CLI_OK;
 }
 
 static const struct cli_flag import_flags[] = {

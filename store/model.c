@@ -144,6 +144,13 @@ json_t *acme_settings_to_json(const struct acme_settings *s)
     return with_fields(&s->object, acme_settings_shape, s);
 }
 
+bool acme_settings_has_ledger(const struct acme_settings *s)
+{
+    static const struct str lets_encrypt = STR_LIT("https://acme-v02.api.letsencrypt.org/");
+    return s->limits.ledger == ACME_LEDGER_LETS_ENCRYPT ||
+           (s->limits.ledger == ACME_LEDGER_AUTO && str_starts(s->directory, lets_encrypt));
+}
+
 json_t *token_to_json(const struct token *t)
 {
     static const struct {

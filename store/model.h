@@ -321,6 +321,15 @@ struct acme_eab {
                       * wiped with the object */
 };
 
+/* Whose limits hold at the CA (store/ledger_limits.def). */
+enum acme_ledger { ACME_LEDGER_AUTO, ACME_LEDGER_LETS_ENCRYPT, ACME_LEDGER_NONE };
+
+struct acme_limits {
+    int ledger;        /* enum acme_ledger */
+    uint32_t orders;   /* in 3 hours; 0: any number */
+    uint32_t parallel; /* orders at once */
+};
+
 struct acme_settings {
     atomic_uint refs;
     struct arena *arena;
@@ -332,6 +341,7 @@ struct acme_settings {
     struct str ca_bundle;
     int key_type; /* enum key_type */
     struct str profile;
+    struct acme_limits limits;
     struct str preferred_chain; /* not available yet */
     int address_family;         /* enum acme_family */
     struct str resolver;        /* not available yet */
@@ -341,6 +351,9 @@ extern const struct shape acme_settings_shape[];
 const struct acme_settings *acme_settings_ref(const struct acme_settings *s);
 void acme_settings_unref(const struct acme_settings *s);
 json_t *acme_settings_to_json(const struct acme_settings *s);
+
+/* True if Let's Encrypt's limits are kept account of. */
+bool acme_settings_has_ledger(const struct acme_settings *s);
 
 /* ---- API tokens ---- */
 

@@ -311,6 +311,22 @@ static const struct shape acme_eab_shape[] = {
     {.name = NULL},
 };
 
+static const char *const acme_ledger_names[] = {"auto", "letsencrypt", "none", NULL};
+
+static const struct shape acme_limits_shape[] = {
+    {.name = "ledger", .kind = SHAPE_ENUM, .offset = offsetof(struct acme_limits, ledger),
+     .standard = "\"auto\"", .names = acme_ledger_names,
+     .doc = "Whose limits an order must not exceed: \"letsencrypt\"'s, \"none\", or \"auto\": "
+            "Let's Encrypt's where the directory is theirs."},
+    {.name = "orders", .kind = SHAPE_UINT, .offset = offsetof(struct acme_limits, orders),
+     .is_nullable = true, .standard = "250", .min = 1, .max = 1000000,
+     .doc = "Most orders in 3 hours, renewals that the CA asks for apart; null: any number."},
+    {.name = "parallel", .kind = SHAPE_UINT, .offset = offsetof(struct acme_limits, parallel),
+     .standard = "4", .min = 1, .max = ACME_ORDERS_MAX,
+     .doc = "Most orders under way at once."},
+    {.name = NULL},
+};
+
 const struct shape acme_settings_shape[] = {
     {.name = "directory", .kind = SHAPE_STR,
      .offset = offsetof(struct acme_settings, directory),
@@ -335,6 +351,8 @@ const struct shape acme_settings_shape[] = {
     {.name = "profile", .kind = SHAPE_STR, .offset = offsetof(struct acme_settings, profile),
      .is_nullable = true, .check = model_check_token_text, .max = 64,
      .doc = "Certificate profile to ask the CA for; null: its standard one."},
+    {.name = "limits", .kind = SHAPE_OBJECT, .offset = offsetof(struct acme_settings, limits),
+     .sub = acme_limits_shape, .doc = "How much the CA may be asked for."},
     {.name = "preferred_chain", .kind = SHAPE_STR,
      .offset = offsetof(struct acme_settings, preferred_chain),
      .is_nullable = true, .unavailable = "choosing among a CA's chains is not available yet",

@@ -91,14 +91,15 @@ static struct err write_order(struct tx *tx, struct arena *a, const struct order
 {
     static const char sql[] =
         "INSERT INTO orders (certificate, directory, eab_kid, state, names, url, finalize_url, "
-        "certificate_url, csr, sealed_key, chain_pem, expires_at, created_at) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+        "certificate_url, csr, sealed_key, chain_pem, expires_at, created_at, is_exempt) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
         "ON CONFLICT (certificate) DO UPDATE SET directory = excluded.directory, "
         "eab_kid = excluded.eab_kid, state = excluded.state, names = excluded.names, "
         "url = excluded.url, finalize_url = excluded.finalize_url, "
         "certificate_url = excluded.certificate_url, csr = excluded.csr, "
         "sealed_key = excluded.sealed_key, chain_pem = excluded.chain_pem, "
-        "expires_at = excluded.expires_at, created_at = excluded.created_at";
+        "expires_at = excluded.expires_at, created_at = excluded.created_at, "
+        "is_exempt = excluded.is_exempt";
     struct str names, context = order_context(a, row->cert_id);
     struct buf sealed;
     if (context.p == NULL)
@@ -114,7 +115,8 @@ static struct err write_order(struct tx *tx, struct arena *a, const struct order
                    DB_STR(row->eab_kid), DB_STR(row->state), DB_STR(names), DB_STR(row->url),
                    DB_STR(row->finalize_url), DB_STR(row->certificate_url),
                    DB_BYTES(row->csr_der), has_key ? DB_BYTES(buf_view(&sealed)) : DB_NONE,
-                   DB_STR(row->chain_pem), DB_INT(row->expires_at), DB_INT(row->created_at));
+                   DB_STR(row->chain_pem), DB_INT(row->expires_at), DB_INT(row->created_at),
+                   DB_INT(row->is_exempt));
     buf_fini(&sealed);
     return e;
 }
@@ -249,6 +251,7 @@ static struct err read_order(struct store *s, struct arena *a, struct db_query *
     row->expires_at = db_int(q, 9);
     row->created_at = db_int(q, 10);
     TRY(copy_text(a, db_blob(q, 11), &row->csr_der));
+    row->is_exempt = db_int(q, 13) != 0;
     struct str sealed = db_blob(q, 12), context = order_context(a, row->cert_id);
     if (context.p == NULL)
         return fail(ERR_MEMORY, 0);
@@ -260,7 +263,8 @@ static struct err read_orders(struct store *s, struct arena *a, struct order_row
 {
     static const char sql[] =
         "SELECT certificate, directory, eab_kid, state, names, url, finalize_url, "
-        "certificate_url, chain_pem, expires_at, created_at, csr, sealed_key FROM orders";
+        "certificate_url, chain_pem, expires_at, created_at, csr, sealed_key, is_exempt "
+        "FROM orders";
     AUTO(db_end) struct db_query *q = NULL;
     bool has_row;
     TRY(db_query(s->db, &q, sql));

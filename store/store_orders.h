@@ -49,6 +49,7 @@ struct order_row {
     struct str csr_der;
     struct secret key_der; /* sealed at rest; empty until made */
     struct str chain_pem;  /* downloaded, not yet installed */
+    bool is_exempt;        /* the CA does not count it against its limits */
     int64_t expires_at;    /* 0: unknown */
     int64_t created_at;
     struct authz_row *authzs;

@@ -23,6 +23,7 @@ gw_dependency(microhttpd   "libmicrohttpd>=0.9.75"  libmicrohttpd-dev    "admin 
 gw_dependency(sqlite       "sqlite3>=3.40"          libsqlite3-dev       "configuration store")
 gw_dependency(cares        "libcares>=1.18"         libc-ares-dev        "names of targets")
 gw_dependency(nghttp2      "libnghttp2>=1.52"       libnghttp2-dev       "HTTP/2 frames, HPACK")
+gw_dependency(psl          "libpsl>=0.21"           libpsl-dev           "registered domains")
 gw_dependency(idn2         "libidn2>=2.3"           libidn2-dev          "international host names")
 if(BUILD_TESTING)
   gw_dependency(cmocka     "cmocka>=1.1.5"          libcmocka-dev        "unit tests")

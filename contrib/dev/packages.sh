@@ -5,7 +5,7 @@
 build_packages=(
     gcc libc6-dev cmake ninja-build pkgconf ca-certificates
     libssl-dev libcurl4-openssl-dev libjansson-dev libmicrohttpd-dev libsqlite3-dev
-    libc-ares-dev libidn2-dev libnghttp2-dev
+    libc-ares-dev libidn2-dev libnghttp2-dev libpsl-dev
 )
 unit_packages=(libcmocka-dev python3 mandoc)
 scenario_packages=(python3-pytest python3-h2 nghttp2-client nghttp2-server nginx libnginx-mod-stream haproxy pebble curl openssl)

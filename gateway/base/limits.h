@@ -169,13 +169,14 @@
 #define ACME_ORDER_MAX_BYTES     (4 * MIB) /* what one order remembers */
 #define ACME_STEP_MAX_BYTES      (8 * MIB) /* answers looked at in one step of an order */
 #define ACME_DIRECTORY_MAX_MS    43200000  /* a directory is read again after 12 h */
-#define ACME_ORDERS_MAX          16        /* orders under way at once; the rest queue */
+#define ACME_ORDERS_MAX          64        /* of the setting: orders under way at once */
 #define ACME_TURNS_MAX           100       /* steps of one order without rest: a circle */
-#define ACME_RESTARTS_MAX        2      /* new orders in place of one that is gone at the CA */
-#define ACME_HOLD_MS             60000  /* an unreachable CA is left alone so long */
-#define ACME_SAVE_RETRY_MS       10000  /* the database refused: nothing goes out till then */
-#define ACME_SLEEP_MAX_MS        300000 /* clock jumps are noticed this late at most */
-#define ACME_ARI_MIN_MS          60000  /* between questions about one certificate ... */
+#define ACME_RESTARTS_MAX        2       /* new orders in place of one that is gone at the CA */
+#define ACME_HOLD_MS             60000   /* an unreachable CA is left alone so long */
+#define ACME_LIMIT_STANDARD_MS   3600000 /* a CA that wants to be left alone, not how long */
+#define ACME_SAVE_RETRY_MS       10000   /* the database refused: nothing goes out till then */
+#define ACME_SLEEP_MAX_MS        300000  /* clock jumps are noticed this late at most */
+#define ACME_ARI_MIN_MS          60000   /* between questions about one certificate ... */
 #define ACME_ARI_MAX_MS          86400000 /* ... whatever the CA says (RFC 9773 4.3.2) */
 #define ACME_ARI_LONG_MS         21600000 /* after an answer of no use, 6 h (4.3.3) */
 #define ACME_ARI_BATCH_MAX       8    /* of these questions in a row; orders wait meanwhile */

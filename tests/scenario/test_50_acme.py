@@ -101,6 +101,34 @@ def test_key_type_is_obeyed(acme_gateway, origin, host):
     assert acme_gateway.wait_certificate(host, "active")["key_type"] == "rsa-2048"
 
 
+def test_changed_key_type_renews(acme_gateway, origin, host):
+    auto(acme_gateway, host, origin.url)
+    first = acme_gateway.wait_certificate(host, "active")
+    acme_gateway.must("PATCH", "/v1/acme", {"key_type": "ecdsa-p384"})
+    assert wait_renewed(acme_gateway, first)["key_type"] == "ecdsa-p384"
+
+
+def test_name_that_no_route_uses_any_more_says_so_and_is_not_renewed(acme_gateway, origin, host):
+    auto(acme_gateway, host, origin.url)
+    certificate = acme_gateway.wait_certificate(host, "active")
+    acme_gateway.must("DELETE", "/v1/routes/auto")
+    renew(acme_gateway, certificate)
+
+    def rests():
+        now = acme_gateway.certificate_of(host)
+        return now if now["next_action"]["what"] == "none" else None
+
+    now = until(rests, "the certificate to rest")
+    assert "no" in now["next_action"]["why"] and "uses it" in now["next_action"]["why"]
+    assert now["used_by"] == [] and now["serial"] == certificate["serial"]
+
+
+def test_wildcard_says_that_it_cannot_be_proven(acme_gateway, host):
+    answer = acme_gateway.api("PUT", "/v1/routes/wild", {
+        "hosts": [f"*.{host}"], "upstream": {"targets": [{"url": "http://127.0.0.1:9"}]}})
+    assert answer.status == 422 and "HTTP-01 cannot prove it" in answer.text
+
+
 def test_many_names_at_once(acme_gateway, origin, host):
     hosts = [f"n{number}.{host}" for number in range(10)]
     for number, name in enumerate(hosts):

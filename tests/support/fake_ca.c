@@ -58,6 +58,16 @@ static void refuse(struct exchange *x, unsigned status, const char *type)
     x->reply->content_type = STR("application/problem+json; charset=utf-8");
 }
 
+static void refuse_in_words(struct exchange *x, unsigned status, const char *type,
+                            const char *words)
+{
+    refuse(x, status, type);
+    if (words != NULL)
+        x->reply->body =
+            arena_fmt(x->a, "{\"type\":\"urn:ietf:params:acme:error:%s\",\"detail\":\"%s\"}",
+                      type, words);
+}
+
 static struct str url(struct exchange *x, const char *kind, size_t n)
 {
     return arena_fmt(x->a, BASE "/%s/%zu", kind, n);
@@ -175,8 +185,8 @@ static void answer_new_order(struct exchange *x)
     struct fake_ca *ca = x->ca;
     ca->new_orders++;
     if (ca->is_closed || ca->order_problem != NULL) {
-        refuse(x, ca->is_closed ? 403 : ca->order_status,
-               ca->is_closed ? "unauthorized" : ca->order_problem);
+        refuse_in_words(x, ca->is_closed ? 403 : ca->order_status,
+                        ca->is_closed ? "unauthorized" : ca->order_problem, ca->order_words);
         return;
     }
     struct str replaces = json_str(json_object_get(x->payload, "replaces"));

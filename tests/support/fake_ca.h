@@ -52,6 +52,7 @@ struct fake_ca {
     const char *refused_name;  /* fails validation */
     const char *order_problem; /* answer to newOrder: type without the prefix; NULL: none */
     unsigned order_status;
+    const char *order_words; /* its detail; NULL: some */
     const char *retry_after; /* in every answer */
     const char *token;       /* in place of a good one */
     const char *chain_pem;   /* in place of the certificate */

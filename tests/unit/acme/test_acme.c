@@ -73,6 +73,11 @@ static bool is_failed(const struct cert *c)
     return c->state == CERT_FAILED;
 }
 
+static bool is_limited(const struct cert *c)
+{
+    return str_starts(c->next.why, STR("held back: 2 of 2 orders"));
+}
+
 static bool is_blocked(const struct cert *c)
 {
     return c->next.at == 0 && c->last_error.len > 0;
@@ -112,6 +117,16 @@ static struct str old_serial;
 static bool is_renewed(const struct cert *c)
 {
     return is_active(c) && !str_eq(c->facts.serial, old_serial);
+}
+
+static void plan_issue(const char *id, int64_t at)
+{
+    struct tx *tx;
+    struct cert_progress p = {.state = CERT_PENDING,
+                              .next = {.what = STR("issue"), .at = at, .why = STR("a test")}};
+    assert_false(failed(store_begin(bench.store.store, &tx)));
+    assert_false(failed(tx_cert_progress(tx, str_from(id), &p)));
+    assert_false(failed(store_commit(&tx)));
 }
 
 /* What the API's renew does. */
@@ -257,6 +272,64 @@ static void one_bad_name_does_not_stop_the_others(void **state)
     wait_until("good.example", is_active);
 }
 
+static bool is_p384(const struct cert *c)
+{
+    return is_active(c) && str_eq(c->facts.key_type, STR("ecdsa-p384"));
+}
+
+/* G6 */
+static void another_type_of_key_is_a_reason_to_renew(void **state)
+{
+    (void)state;
+    acme_bench_add_route(&bench, "one", "'a.example'");
+    start(true);
+    wait_until("a.example", is_active);
+    acme_bench_set(&bench, "'tos_agreed': true, 'key_type': 'ecdsa-p384'");
+    wait_until("a.example", is_p384);
+}
+
+static bool is_held_back(const struct cert *c)
+{
+    return str_starts(c->next.why, STR("held back: 4 of 5 failed validations"));
+}
+
+/* "Renew now" is no way around it. */
+static void the_fifth_failure_in_an_hour_does_not_happen(void **state)
+{
+    (void)state;
+    bench.ca.refused_name = "a.example";
+    acme_bench_add_route(&bench, "one", "'a.example'");
+    start(true);
+    for (unsigned n = 1; n <= 4; n++) {
+        wait_until("a.example", is_failed);
+        plan_issue("a.example", clock_now_at());
+    }
+    wait_until("a.example", is_held_back);
+    acme_stop(acme);
+    acme = NULL;
+    assert_int_equal(bench.ca.new_orders, 4);
+}
+
+/* One after the other, the longest due first. */
+static void orders_queue_up(void **state)
+{
+    (void)state;
+    acme_bench_set(&bench, "'tos_agreed': true, 'limits': {'parallel': 1, 'orders': 2}");
+    acme_bench_add_route(&bench, "one", "'b.example'");
+    acme_bench_add_route(&bench, "two", "'a.example'");
+    acme_bench_add_route(&bench, "three", "'c.example'");
+    plan_issue("b.example", clock_now_at() - 60);
+    plan_issue("a.example", clock_now_at() - 50);
+    plan_issue("c.example", clock_now_at() - 40);
+    start(true);
+    wait_until("b.example", is_active);
+    wait_until("a.example", is_active);
+    wait_until("c.example", is_limited);
+    acme_stop(acme);
+    acme = NULL;
+    assert_int_equal(bench.ca.new_orders, 2);
+}
+
 static void a_certificate_nobody_uses_rests(void **state)
 {
     (void)state;
@@ -316,6 +389,9 @@ int main(void)
         TEST(new_settings_let_the_failed_try_again),
         TEST(a_dead_ca_puts_everything_off_but_not_the_administrator),
         TEST(one_bad_name_does_not_stop_the_others),
+        TEST(the_fifth_failure_in_an_hour_does_not_happen),
+        TEST(orders_queue_up),
+        TEST(another_type_of_key_is_a_reason_to_renew),
         TEST(a_certificate_nobody_uses_rests),
         TEST(a_stopped_order_goes_on_with_the_next_start),
         TEST(routes_may_go_while_their_order_runs),

@@ -160,10 +160,41 @@ static void a_plan_never_passes_the_last_moment(void **state)
     expect(DUE_LATER);
     int64_t at;
     const struct cert *c = acme_bench_cert(&bench, "a.example");
-    assert_true(due_is_plain(c, NOW_AT));
     assert_false(due_is_emergency(c, NOW_AT));
     assert_true(due_is_emergency(c, NOW_AT + 58 * DAY));
     assert_int_equal(judge(NOW_AT + 58 * DAY, &at), DUE_NOW);
+    cert_unref(c);
+}
+
+/* Only a plan of the calendar may be changed by what the CA or the settings say: what failed
+ * or is held back has its own time. */
+static void plans_of_the_calendar_are_told_from_others(void **state)
+{
+    (void)state;
+    AUTO(arena_free) struct arena *a = arena_new(1024, 4096);
+    install();
+    const struct cert *c = acme_bench_cert(&bench, "a.example");
+    const struct snapshot *s = store_snapshot(bench.store.store);
+    struct acme_settings settings = *snapshot_acme(s);
+    struct cert planned = *c, failing, held;
+    assert_false(failed(due_next_renewal(a, c, &c->renewal, &planned.next)));
+    failing = held = planned;
+    failing.failures = 1;
+    held.next.why = STR("held back: ...");
+    assert_true(due_is_plain(&planned, NOW_AT));
+    assert_false(due_is_plain(&planned, planned.next.at));
+    assert_false(due_is_plain(&failing, NOW_AT));
+    assert_false(due_is_plain(&held, NOW_AT));
+    assert_false(due_is_outdated(&planned, &settings, NOW_AT));
+    settings.profile = STR("shortlived");
+    assert_true(due_is_outdated(&planned, &settings, NOW_AT));
+    assert_false(due_is_outdated(&held, &settings, NOW_AT));
+    settings.profile = STR_NONE;
+    settings.key_type = KEY_RSA_2048;
+    assert_true(due_is_outdated(&planned, &settings, NOW_AT));
+    settings.directory = STR("https://other.test/dir");
+    assert_false(due_is_outdated(&planned, &settings, NOW_AT));
+    snapshot_unref(s);
     cert_unref(c);
 }
 
@@ -213,6 +244,7 @@ int main(void)
         TEST(with_material_it_is_planned_again),
         TEST(plans_of_another_clock_do_not_count),
         TEST(a_plan_never_passes_the_last_moment),
+        TEST(plans_of_the_calendar_are_told_from_others),
         TEST(use_follows_routes),
         TEST(what_is_not_managed_is_never_due),
     };

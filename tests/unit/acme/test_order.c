@@ -1,5 +1,6 @@
 #include "acme/order.h"
 #include "acme/order_steps.h"
+#include "store/ledger.h"
 #include "tests/support/acme_bench.h"
 #include "tests/support/unit.h"
 
@@ -337,6 +338,101 @@ static void a_rate_limit_is_obeyed(void **state)
                                                          .last_error = "rateLimited",
                                                          .failures = 1});
     assert_in_range(seconds_to_next(), 7200, 7920);
+}
+
+static void a_limit_of_the_account_stops_all_orders(void **state)
+{
+    (void)state;
+    bench.ca.order_problem = "rateLimited";
+    bench.ca.order_status = 429;
+    bench.ca.order_words = "too many certificates (50) already issued for a.example";
+    bench.ca.retry_after = "7200";
+    run_to_the_end(begin());
+    assert_int_equal(ca_limited_until_ms(ca), 0);
+    bench.ca.order_words = "too many new orders (300) from this account";
+    run_to_the_end(begin());
+    assert_int_equal(ca_limited_until_ms(ca), clock_mono_ms() + 7200000);
+}
+
+static void a_paused_name_waits_for_somebody_and_says_where(void **state)
+{
+    (void)state;
+    bench.ca.order_problem = "rateLimited";
+    bench.ca.order_status = 429;
+    bench.ca.order_words = "a.example is paused, visit https://ca.test/unpause?x=1.";
+    expect_failure(ORDER_OVER,
+                   &(struct acme_bench_view){.state = CERT_FAILED,
+                                             .what = "issue",
+                                             .why = "lift the pause at https://ca.test/unpause",
+                                             .last_error = "\"class\":\"human\"",
+                                             .failures = 1});
+    assert_in_range(seconds_to_next(), 86400, 86400 * 6 / 5);
+    assert_int_equal(ca_limited_until_ms(ca), 0);
+}
+
+/* ---- the ledger ---- */
+
+static unsigned used(enum ledger_limit limit, const char *subject)
+{
+    AUTO(arena_free) struct arena *a = arena_new(4096, 65536);
+    struct acme_settings settings = *ca_settings(ca);
+    settings.limits.ledger = ACME_LEDGER_LETS_ENCRYPT;
+    struct str names[] = {STR("a.example"), STR("b.example")};
+    struct ledger_query q = {.settings = &settings,
+                             .names = &(struct str_list){.items = names, .count = 2},
+                             .now_at = clock_now_at()};
+    struct ledger_use *uses;
+    size_t count;
+    assert_false(failed(store_ledger_read(bench.store.store, a, &q, &uses, &count)));
+    for (size_t i = 0; i < count; i++) {
+        if (uses[i].limit == limit && str_eq(uses[i].subject, str_from(subject)))
+            return uses[i].used;
+    }
+    fail_msg("no such limit");
+    return 0;
+}
+
+static void what_the_ca_counts_is_noted(void **state)
+{
+    (void)state;
+    bench.ca.refused_name = "b.example";
+    run_to_the_end(begin());
+    assert_int_equal(used(LEDGER_ORDERS, ""), 1);
+    assert_int_equal(used(LEDGER_FAILURES, "a.example"), 0);
+    assert_int_equal(used(LEDGER_FAILURES, "b.example"), 1);
+    assert_int_equal(used(LEDGER_SET, ""), 0);
+    bench.ca.refused_name = NULL;
+    run_to_the_end(begin());
+    assert_int_equal(used(LEDGER_ORDERS, ""), 2);
+    assert_int_equal(used(LEDGER_SET, ""), 1);
+    assert_int_equal(used(LEDGER_DOMAIN, "a.example"), 1);
+    run_to_the_end(begin());
+    assert_int_equal(used(LEDGER_SET, ""), 2);
+    assert_int_equal(used(LEDGER_DOMAIN, "a.example"), 1);
+}
+
+/* Across a restart, too: the CA does not count what it has asked for. */
+static void a_renewal_that_was_asked_for_is_not_counted(void **state)
+{
+    (void)state;
+    bench.ca.has_renewal_info = true;
+    run_to_the_end(begin());
+    const struct cert *c = acme_bench_cert(&bench, "a.example");
+    struct cert_renewal window = {.start_at = clock_now_at() - 9,
+                                  .end_at = clock_now_at() + 9,
+                                  .selected_at = clock_now_at()};
+    struct tx *tx;
+    assert_false(failed(store_begin(bench.store.store, &tx)));
+    assert_false(failed(tx_cert_renewal(tx, c->object.id, &window, &c->next)));
+    assert_false(failed(store_commit(&tx)));
+    cert_unref(c);
+    struct order *o = begin();
+    assert_int_equal(order_run(o, ca), ORDER_RUNS);
+    order_free(o);
+    run_to_the_end(restart());
+    assert_true(bench.ca.last_replaces.len > 0);
+    assert_int_equal(used(LEDGER_ORDERS, ""), 1);
+    assert_int_equal(used(LEDGER_SET, ""), 1);
 }
 
 static void a_closed_account_waits_for_somebody(void **state)
@@ -706,6 +802,10 @@ int main(void)
         TEST(a_failed_renewal_keeps_the_old_certificate),
         TEST(input_that_is_refused_is_tried_daily),
         TEST(a_rate_limit_is_obeyed),
+        TEST(a_limit_of_the_account_stops_all_orders),
+        TEST(a_paused_name_waits_for_somebody_and_says_where),
+        TEST(what_the_ca_counts_is_noted),
+        TEST(a_renewal_that_was_asked_for_is_not_counted),
         TEST(a_closed_account_waits_for_somebody),
         TEST(terms_block_without_counting_a_failure),
         TEST(a_page_in_place_of_the_certificate_is_refused),

@@ -4,6 +4,8 @@
 
 #include "gateway/base/limits.h"
 
+#include <stdlib.h>
+
 static struct arena *scratch;
 static struct fake_clock fake;
 
@@ -63,6 +65,62 @@ static void any_error_answer_gives_a_problem(void **state)
             !str_eq(p.detail, str_from(replies[i].detail)) || p.status != replies[i].status)
             fail_msg("%s: %.*s", replies[i].name, STR_ARG(p.detail));
     }
+}
+
+#define PAUSE                                                                                  \
+    "Your account is temporarily prevented from requesting certificates for a.example and "    \
+    "possibly others. Please visit: https://portal.ca.test/sfe/v1/unpause?jwt=x.y_z-1."
+#define SET                                                                                    \
+    "too many certificates (5) already issued for this exact set of identifiers in the last "  \
+    "168h0m0s, retry after 2026-01-01 00:00:00 UTC: see https://ca.test/limits/#set"
+
+/* clang-format off */
+static const struct {
+    const char *name, *detail, *retry_after, *page;
+    const struct err_kind *want;
+    bool is_about_names;
+} limits[] = {
+    {"paused", PAUSE, "", "https://portal.ca.test/sfe/v1/unpause?jwt=x.y_z-1", ERR_ACME_PAUSED,
+     true},
+    {"a limit with an end is no pause", PAUSE, "60",
+     "https://portal.ca.test/sfe/v1/unpause?jwt=x.y_z-1", ERR_ACME_RATE_LIMITED, true},
+    {"nor one that says it in words", SET, "", "https://ca.test/limits/#set",
+     ERR_ACME_RATE_LIMITED, true},
+    {"the set", SET, "3600", "https://ca.test/limits/#set", ERR_ACME_RATE_LIMITED, true},
+    {"the domain", "too many certificates (50) already issued for \"example.org\"", "60", "",
+     ERR_ACME_RATE_LIMITED, true},
+    {"the account", "too many new orders (300) from this account in the last 3h0m0s", "60", "",
+     ERR_ACME_RATE_LIMITED, false},
+    {"nothing is said", "", "", "", ERR_ACME_RATE_LIMITED, false},
+    {"no address at all", "see https://", "", "", ERR_ACME_RATE_LIMITED, false},
+};
+/* clang-format on */
+
+static void limits_say_whom_they_are_about(void **state)
+{
+    (void)state;
+    struct str items[] = {STR("a.example"), STR("www.shop.example.org")};
+    struct str_list names = {.items = items, .count = 2};
+    for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
+        AUTO(json_decref)
+        json_t *doc =
+            json_pack("{s:s, s:s}", "type", URN "rateLimited", "detail", limits[i].detail);
+        char *text = json_dumps(doc, 0);
+        struct fetch_reply reply = {.status = 429,
+                                    .retry_after = str_from(limits[i].retry_after),
+                                    .body = str_from(text)};
+        struct problem p;
+        problem_read(scratch, &reply, &p);
+        struct err e = problem_err(&p);
+        if (!err_is(e, limits[i].want) || !str_eq(p.instance, str_from(limits[i].page)) ||
+            problem_is_about(&p, &names) != limits[i].is_about_names)
+            fail_msg("%s: %s, %.*s", limits[i].name, err_name(e), STR_ARG(p.instance));
+        free(text);
+    }
+    struct problem busy = {.status = 503, .detail = STR("a.example")};
+    assert_false(problem_is_about(&busy, &names));
+    struct problem parts = {.status = 429, .subproblems = STR("[{}]")};
+    assert_true(problem_is_about(&parts, &names));
 }
 
 /* clang-format off */
@@ -212,6 +270,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(any_error_answer_gives_a_problem, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_problem_has_a_kind_and_a_class, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(limits_say_whom_they_are_about, set_up, tear_down),
         cmocka_unit_test_setup_teardown(validation_is_a_class_of_its_own, set_up, tear_down),
         cmocka_unit_test_setup_teardown(retry_after_is_kept, set_up, tear_down),
         cmocka_unit_test_setup_teardown(long_words_are_cut_between_characters, set_up,

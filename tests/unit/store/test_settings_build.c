@@ -25,7 +25,8 @@ static void standard_settings_are_as_the_contract_says(void **state)
     json_t *want_acme = temp_json(
         "{'directory': 'https://acme-v02.api.letsencrypt.org/directory', 'contact': [],"
         " 'tos_agreed': false, 'eab': null, 'ca_bundle': null, 'key_type': 'ecdsa-p256',"
-        " 'profile': null, 'preferred_chain': null, 'address_family': 'ipv4', 'resolver': "
+        " 'profile': null, 'limits': {'ledger': 'auto', 'orders': 250,"
+        " 'parallel': 4}, 'preferred_chain': null, 'address_family': 'ipv4', 'resolver': "
         "null}");
     struct json_path path = {.len = 0};
     struct invalid inv;

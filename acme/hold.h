@@ -1,0 +1,28 @@
+/* hold.h - may this certificate be ordered now, as far as limits go?
+ *
+ * Purpose: an order that the CA would refuse, or that would use its last try up, is not placed;
+ *          it waits until there is room.  A renewal that the CA has asked for is counted by
+ *          none of its limits; one at its end may use what else is kept in reserve; and failed
+ *          validations count for everybody.
+ * Thread:  any; pure.
+ * Owns:    words live in the caller's arena.
+ * Fails:   never. */
+#pragma once
+
+#include "store/ledger.h"
+
+/* How a certificate stands towards the limits of the CA with this directory. */
+struct hold_question {
+    const struct cert *cert;
+    const struct ledger_use *uses;
+    size_t use_count;
+    struct str directory;
+    int64_t now_at;
+};
+
+/* True if the CA has asked for this renewal: then it does not count it (RFC 9773 4.1 lets CAs
+ * do so, Let's Encrypt does). */
+bool hold_is_exempt(const struct cert *c, struct str directory, int64_t now_at);
+
+/* When it may be ordered; 0: now.  *ret_words says which limit is in the way. */
+int64_t hold_until_at(struct arena *a, const struct hold_question *q, struct str *ret_words);
