@@ -364,7 +364,7 @@ static struct codec_options codec_options_of(struct conn *c)
                                   .pass = link_pass,
                                   .pass_arg = &c->link,
                                   .max_head_bytes = settings->max_header_bytes,
-                                  .growth_left = &c->worker->growth_left,
+                                  .shared = &c->worker->http2,
                                   .is_plain = !c->is_tls};
 }
 

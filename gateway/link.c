@@ -299,7 +299,7 @@ size_t link_pass(void *link, struct str bytes)
     size_t sent = 0;
     size_t queued = buf_len(&l->out);
     if (l->priv.state != LINK_OPEN || link_is_closed(l) || l->priv.is_output_over ||
-        failed(l->priv.write_error) || queued > BODY_PASS_QUEUE_BYTES)
+        failed(l->priv.write_error) || (bytes.len > 0 && queued > BODY_PASS_QUEUE_BYTES))
         return 0;
     note_write(l);
     struct err e = transport_write(&l->transport, buf_view(&l->out), bytes, &sent);

@@ -105,8 +105,8 @@ bool link_is_sound(const struct link *l);
 /* True while the peer has neither said anything nor ended; asks the kernel. */
 bool link_is_silent(const struct link *l);
 
-/* A codec_pass_fn whose arg is the link: sends at once, while nothing but a head waits in out.
- * What fails is told at the end of this turn. */
+/* A codec_pass_fn whose arg is the link: sends at once; bytes only while nothing but a head
+ * waits in out. What fails is told at the end of this turn. */
 size_t link_pass(void *link, struct str bytes);
 
 /* Something was put into out: it is sent at the end of this turn. */

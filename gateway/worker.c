@@ -221,6 +221,7 @@ static void free_worker(struct worker *w)
     scratch_fini(&w->scratch);
     arena_pool_fini(&w->arenas);
     buf_pool_fini(&w->bufs);
+    h2_shared_fini(&w->http2);
     loop_free(w->loop);
     mem_free(w);
 }
@@ -280,7 +281,7 @@ struct err worker_start(const struct worker_options *o, struct worker **ret_work
     w->arenas = (struct arena_pool){.first_bytes = EXCHANGE_ARENA_BYTES,
                                     .max_bytes = EXCHANGE_ARENA_MAX_BYTES,
                                     .max_count = EXCHANGE_ARENAS_KEPT_MAX};
-    w->growth_left = H2_GROWTH_ALL_BYTES;
+    h2_shared_init(&w->http2);
     list_init(&w->conns);
     list_init(&w->intakes);
     w->priv.drain_timer.on_fire = on_drain_timeout;

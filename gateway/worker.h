@@ -10,6 +10,7 @@
  * Fails:   worker_start: ERR_IO, ERR_MEMORY, ERR_CRYPTO. */
 #pragma once
 
+#include "gateway/http/h2_shared.h"
 #include "gateway/listener.h"
 #include "gateway/loop.h"
 #include "gateway/tls/tls_client.h"
@@ -57,7 +58,7 @@ struct worker {
     struct scratch scratch;
     struct arena_pool arenas; /* of exchanges that are over */
     struct buf_pool bufs;     /* for what waits to be sent */
-    size_t growth_left;       /* see codec_options */
+    struct h2_shared http2;
     struct tls_server *tls_server;
     struct tls_client *tls_client;
     struct tls_sessions *tls_sessions; /* with targets */

@@ -122,6 +122,18 @@ struct str arena_dup(struct arena *a, struct str s)
     return str_make(copy, s.len);
 }
 
+struct str arena_decimal(struct arena *a, uint64_t number)
+{
+    enum { DIGITS_MAX = 20 };
+    char digits[DIGITS_MAX];
+    size_t at = DIGITS_MAX;
+    do {
+        digits[--at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    return arena_dup(a, str_make(digits + at, DIGITS_MAX - at));
+}
+
 struct str arena_join(struct arena *a, const struct str *parts, size_t count)
 {
     size_t len = 0;

@@ -36,6 +36,8 @@ char *arena_bytes(struct arena *a, size_t len);
 struct str arena_dup(struct arena *a, struct str s);
 
 /* All parts in one, NUL-terminated; .p is NULL if there was no room. */
+/* Its decimal digits. */
+struct str arena_decimal(struct arena *a, uint64_t number);
 struct str arena_join(struct arena *a, const struct str *parts, size_t count);
 
 /* Formatted, NUL-terminated; .p is NULL if there was no room. */

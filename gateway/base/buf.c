@@ -15,44 +15,53 @@ struct kept {
     struct kept *next;
 };
 
-static char *take_block(struct buf_pool *p)
+static char *take_block(struct buf_shelf *shelf, size_t bytes)
 {
-    struct kept *block = p->priv.first;
+    struct kept *block = shelf->first;
     if (block == NULL)
-        return mem_resize(NULL, BUF_BLOCK_BYTES);
-    mem_unpoison(block, BUF_BLOCK_BYTES);
-    p->priv.first = block->next;
-    p->priv.count--;
+        return mem_resize(NULL, bytes);
+    mem_unpoison(block, bytes);
+    shelf->first = block->next;
+    shelf->count--;
     return (char *)block;
 }
 
-static void keep_block(struct buf_pool *p, void *storage)
+static void keep_block(struct buf_shelf *shelf, void *storage, size_t bytes)
 {
     struct kept *block = storage;
-    block->next = p->priv.first;
-    p->priv.first = block;
-    p->priv.count++;
-    mem_poison(block + 1, BUF_BLOCK_BYTES - sizeof(*block));
+    block->next = shelf->first;
+    shelf->first = block;
+    shelf->count++;
+    mem_poison(block + 1, bytes - sizeof(*block));
 }
 
 void buf_pool_fini(struct buf_pool *p)
 {
-    while (p->priv.count > 0)
-        mem_free(take_block(p));
+    while (p->small.count > 0)
+        mem_free(take_block(&p->small, BUF_BLOCK_BYTES));
+    while (p->large.count > 0)
+        mem_free(take_block(&p->large, BUF_LARGE_BYTES));
 }
 
 /* Not zeroed: it is written before it is read. */
 static char *new_storage(const struct buf *b, size_t room)
 {
-    bool is_block = b->priv.pool != NULL && room == BUF_BLOCK_BYTES;
-    return is_block ? take_block(b->priv.pool) : mem_resize(NULL, room);
+    struct buf_pool *p = b->priv.pool;
+    if (p != NULL && room == BUF_BLOCK_BYTES)
+        return take_block(&p->small, room);
+    if (p != NULL && room == BUF_LARGE_BYTES)
+        return take_block(&p->large, room);
+    return mem_resize(NULL, room);
 }
 
 static void drop_storage(struct buf *b)
 {
     struct buf_pool *p = b->priv.pool;
-    if (p != NULL && b->priv.room == BUF_BLOCK_BYTES && p->priv.count < BUF_BLOCKS_KEPT_MAX)
-        keep_block(p, b->priv.base);
+    size_t room = b->priv.room;
+    if (p != NULL && room == BUF_BLOCK_BYTES && p->small.count < BUF_BLOCKS_KEPT_MAX)
+        keep_block(&p->small, b->priv.base, room);
+    else if (p != NULL && room == BUF_LARGE_BYTES && p->large.count < BUF_LARGE_KEPT_MAX)
+        keep_block(&p->large, b->priv.base, room);
     else
         mem_free(b->priv.base);
     b->priv.base = NULL;
@@ -110,6 +119,9 @@ static size_t bigger_room(const struct buf *b, size_t want)
         room = b->priv.pool != NULL ? BUF_BLOCK_BYTES : FIRST_ROOM_BYTES;
     while (room < want)
         room *= 2;
+    bool has_large = b->priv.pool != NULL && b->priv.pool->large.count > 0;
+    if (has_large && room > BUF_BLOCK_BYTES && room < BUF_LARGE_BYTES)
+        room = BUF_LARGE_BYTES;
     return room < b->priv.max_bytes ? room : b->priv.max_bytes;
 }
 

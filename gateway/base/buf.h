@@ -6,7 +6,8 @@
  * Owns:    its storage; buf_fini frees it.  An empty, released buffer owns no heap memory.
  *          Buffers of one pool leave their storage to each other.
  * Limits:  max_bytes given at init; storage grows by doubling and never beyond it. A pool keeps
- *          BUF_BLOCKS_KEPT_MAX blocks of BUF_BLOCK_BYTES.
+ *          BUF_BLOCKS_KEPT_MAX blocks of BUF_BLOCK_BYTES and BUF_LARGE_KEPT_MAX of
+ *          BUF_LARGE_BYTES.
  * Fails:   ERR_LIMIT when max_bytes would be passed, ERR_MEMORY; nothing is appended then. */
 #pragma once
 
@@ -16,10 +17,10 @@
 
 /* Zeroed: empty. */
 struct buf_pool {
-    struct {
+    struct buf_shelf {
         void *first;
         size_t count;
-    } priv;
+    } small, large; /* private */
 };
 
 struct buf {
@@ -34,7 +35,8 @@ struct buf {
 };
 
 void buf_init(struct buf *b, size_t max_bytes);
-/* Storage comes from the pool, and goes back, while a block is enough. */
+/* Storage comes from the pool, and goes back: first a small block, then a large one, if one is
+ * kept there. */
 void buf_init_pooled(struct buf *b, size_t max_bytes, struct buf_pool *pool);
 void buf_fini(struct buf *b);
 

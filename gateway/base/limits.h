@@ -10,6 +10,8 @@
 /* base */
 #define BUF_BLOCK_BYTES     4096 /* first storage of a pooled buffer: a head and a small body */
 #define BUF_BLOCKS_KEPT_MAX 128  /* per worker, for the next buffers: 512 KiB */
+#define BUF_LARGE_BYTES     (128 * KIB) /* storage of one that carries large bodies */
+#define BUF_LARGE_KEPT_MAX  16          /* per worker: 2 MiB */
 /* Free memory each thread keeps: given back after each request it would have to be zeroed and
  * mapped in again for the next one. */
 #define HEAP_SPARE_BYTES    (4 * 1024 * 1024)
@@ -78,8 +80,9 @@
 #define H2_MEASURE_BYTES       (16 * KIB)  /* smaller bodies need no larger window */
 #define H2_GROWTH_MAX_BYTES    (8 * MIB)   /* of a connection's windows together */
 #define H2_GROWTH_ALL_BYTES    (128 * MIB) /* ... and of those of all connections of a worker */
+#define H2_CHUNK_BLOCKS        128         /* connections whose sessions stand side by side */
 #define H2_CONN_WINDOW_BYTES   (16 * MIB)  /* no limit of its own: see h2_window.c */
-#define H2_OUT_BYTES           (32 * KIB)  /* framed ahead: beyond it urgency is not heeded */
+#define H2_OUT_BYTES           (64 * KIB)  /* framed ahead: beyond it urgency is not heeded */
 #define H2_QUEUE_MAX_BYTES     (9 * MIB)   /* of a stream, unsent: as LINK_OUT_MAX_BYTES */
 #define H2_QUEUED_BUDGET_BYTES (4 * MIB)   /* unsent of a connection; then each byte ... */
 #define H2_QUEUED_WEIGHT       16          /* ... counts so often: targets pause sooner */

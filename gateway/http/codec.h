@@ -28,6 +28,7 @@
 #include "gateway/base/buf.h"
 
 struct codec;
+struct h2_shared;
 
 /* Called only inside codec_feed and codec_feed_eof, in order:
  *   server: begin head body* end     client: head(1xx)* head body* end
@@ -68,8 +69,8 @@ struct codec_events {
 
 /* A way past out for large pieces of a body, which saves a copy: sends what is in out and bytes
  * behind it as far as the connection takes them at once, and returns how many of bytes those
- * were; the codec puts the rest into out. Called inside codec_send_body; must not call the
- * codec. */
+ * were; the codec puts the rest into out. Without bytes it makes room in out. Called inside
+ * codec_send_body; must not call the codec. */
 typedef size_t codec_pass_fn(void *arg, struct str bytes);
 
 struct codec_options {
@@ -78,10 +79,9 @@ struct codec_options {
     struct buf *out;     /* where send_ functions put bytes */
     codec_pass_fn *pass; /* may be NULL */
     void *pass_arg;
-    size_t max_head_bytes; /* start line and fields */
-    size_t *growth_left;   /* HTTP/2: bytes by which windows may grow, shared by the connections
-                            * of a worker; NULL: H2_GROWTH_MAX_BYTES each */
-    bool is_plain;         /* without TLS: HTTP/2 tells the target, HTTP/1.1 may be HTTP/2 */
+    size_t max_head_bytes;    /* start line and fields */
+    struct h2_shared *shared; /* HTTP/2: outlives the codec */
+    bool is_plain;            /* without TLS: HTTP/2 tells the target, HTTP/1.1 may be HTTP/2 */
 };
 
 struct codec_ops {

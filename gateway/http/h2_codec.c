@@ -131,34 +131,11 @@ static void free_h2(struct codec *c)
     struct list_node *n;
     while ((n = list_first(&h->streams)) != NULL)
         h2_free_stream(h, container_of(n, struct h2_stream, node));
+    h2_memory_close(&h->memory);
     mem_free(h);
 }
 
 /* ---- new ---- */
-
-static void *ng_alloc(size_t size, void *arg)
-{
-    (void)arg;
-    return mem_alloc(1, size);
-}
-
-static void *ng_calloc(size_t count, size_t size, void *arg)
-{
-    (void)arg;
-    return mem_alloc(count, size);
-}
-
-static void *ng_resize(void *p, size_t size, void *arg)
-{
-    (void)arg;
-    return mem_resize(p, size);
-}
-
-static void ng_free(void *p, void *arg)
-{
-    (void)arg;
-    mem_free(p);
-}
 
 AUTO_DEFINE(nghttp2_session_callbacks_del, nghttp2_session_callbacks *)
 AUTO_DEFINE(nghttp2_option_del, nghttp2_option *)
@@ -188,7 +165,7 @@ static int submit_settings(const struct h2 *h)
 
 static struct err make_session(struct h2 *h)
 {
-    nghttp2_mem mem = {NULL, ng_alloc, ng_free, ng_calloc, ng_resize};
+    nghttp2_mem mem = h2_memory_calls(&h->memory);
     AUTO(nghttp2_session_callbacks_del) nghttp2_session_callbacks *cb = NULL;
     AUTO(nghttp2_option_del) nghttp2_option *option = NULL;
     if (nghttp2_session_callbacks_new(&cb) != 0 || nghttp2_option_new(&option) != 0)
@@ -196,11 +173,13 @@ static struct err make_session(struct h2 *h)
     h2_set_receive_callbacks(cb);
     h2_set_send_callbacks(cb);
     nghttp2_option_set_no_auto_window_update(option, 1);
+    nghttp2_option_set_no_closed_streams(option, 1);
     nghttp2_option_set_builtin_recv_extension_type(option, NGHTTP2_PRIORITY_UPDATE);
     int rc = h->is_client ? nghttp2_session_client_new3(&h->ng, cb, h, option, &mem)
                           : nghttp2_session_server_new3(&h->ng, cb, h, option, &mem);
     if (rc != 0)
         return fail(ERR_MEMORY, 0);
+    h2_memory_settle(&h->memory);
     return submit_settings(h) == 0 ? OK : fail(ERR_MEMORY, 0);
 }
 
@@ -236,6 +215,7 @@ static struct err new_codec(const struct codec_options *o, bool is_client,
     h->is_client = is_client;
     list_init(&h->streams);
     list_init(&h->sent);
+    h2_memory_open(&h->memory, o->shared);
     struct err e = make_session(h);
     if (failed(e)) {
         free_h2(&h->base);

@@ -350,13 +350,13 @@ struct err h2_head_write(struct arena *a, const struct http_head *head, struct s
         put_request_line(&t, head, scheme);
     } else {
         /* RFC 8441 5: 200 is what 101 is in HTTP/1.1. */
-        struct str status = arena_fmt(a, "%u", head->status == 101 ? 200 : head->status);
+        struct str status = arena_decimal(a, head->status == 101 ? 200 : head->status);
         if (status.p == NULL)
             return fail(ERR_MEMORY, 0);
         put(&t, STR(":status"), status);
     }
     if (head->body == HTTP_BODY_LENGTH && head->status != 204) {
-        struct str length = arena_fmt(a, "%llu", (unsigned long long)head->body_bytes);
+        struct str length = arena_decimal(a, head->body_bytes);
         if (length.p == NULL)
             return fail(ERR_MEMORY, 0);
         put(&t, STR("content-length"), length);

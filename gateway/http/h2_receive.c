@@ -336,7 +336,9 @@ struct err h2_feed(struct codec *c, struct str bytes, size_t *ret_used)
     TRY(h->error);
     while (bytes.len > 0 && !failed(h->error)) {
         size_t len = h->is_client ? bytes.len : h2_walk_feed(&h->walk, bytes);
+        h->is_reading = true;
         ssize_t n = nghttp2_session_mem_recv(h->ng, (const uint8_t *)bytes.p, len);
+        h->is_reading = false;
         if (n < 0)
             h2_end_session(h, explain(h, (int)n), NGHTTP2_PROTOCOL_ERROR);
         else if (h->walk.has_frame)

@@ -10,7 +10,7 @@ static ssize_t read_body(nghttp2_session *ng, int32_t id, uint8_t *room, size_t 
 {
     struct h2_stream *s = source->ptr;
     (void)ng, (void)id, (void)room, (void)arg;
-    size_t queued = buf_len(&s->out);
+    size_t queued = buf_len(&s->out) + s->direct.len;
     bool is_ending = s->out_state == OUT_ENDING;
     if (queued == 0 && !is_ending) {
         s->is_deferred = true;
@@ -33,6 +33,17 @@ static ssize_t read_body(nghttp2_session *ng, int32_t id, uint8_t *room, size_t 
     return (ssize_t)n;
 }
 
+static void take_bytes(struct h2 *h, struct h2_stream *s, size_t len)
+{
+    if (s->direct.len > 0) {
+        s->direct = str_skip(s->direct, len);
+        return;
+    }
+    buf_consume(&s->out, len);
+    h->queued_bytes -= len;
+    buf_release(&s->out);
+}
+
 static int write_body(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *frame_head,
                       size_t len, nghttp2_data_source *source, void *arg)
 {
@@ -44,16 +55,14 @@ static int write_body(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *
     /* The library goes on until we say so; it offers this frame again. */
     if (buf_len(out) >= H2_OUT_BYTES)
         return NGHTTP2_ERR_WOULDBLOCK;
-    if (buf_len(&s->out) < len) /* reset since the frame was begun */
+    struct str bytes = s->direct.len > 0 ? s->direct : buf_view(&s->out);
+    if (bytes.len < len) /* reset since the frame was begun */
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     if (buf_room(out) < FRAME_HEAD_BYTES + len ||
-        failed(buf_append(out, str_make(frame_head, FRAME_HEAD_BYTES))))
+        failed(buf_append(out, str_make(frame_head, FRAME_HEAD_BYTES))) ||
+        failed(buf_append(out, str_sub(bytes, 0, len))))
         return NGHTTP2_ERR_CALLBACK_FAILURE;
-    if (failed(buf_append(out, str_sub(buf_view(&s->out), 0, len))))
-        return NGHTTP2_ERR_CALLBACK_FAILURE;
-    buf_consume(&s->out, len);
-    h->queued_bytes -= len;
-    buf_release(&s->out);
+    take_bytes(h, s, len);
     if (len >= H2_USEFUL_BYTES)
         h2_note_use(h);
     if (len > 0 && !list_has_node(&s->sent_node))
@@ -97,10 +106,51 @@ static void go_on(struct h2 *h, struct h2_stream *s)
     (void)nghttp2_session_resume_data(h->ng, s->id);
 }
 
+static void write_frames(struct h2 *h)
+{
+    ssize_t n = 1;
+    while (n > 0 && buf_len(h->options.out) < H2_OUT_BYTES) {
+        const uint8_t *frames;
+        size_t before = buf_len(h->options.out);
+        n = nghttp2_session_mem_send(h->ng, &frames);
+        if (n > 0 && failed(buf_append(h->options.out, str_make(frames, (size_t)n))))
+            n = NGHTTP2_ERR_NOMEM;
+        if (n == 0 && buf_len(h->options.out) > before)
+            n = 1; /* a body went past the table of frames */
+    }
+    if (n < 0 && !failed(h->error)) {
+        h->error = fail(ERR_MEMORY, (int32_t)n);
+        h->is_last = true;
+    }
+}
+
+/* While nothing else waits there is no urgency to weigh, and a large piece goes into frames
+ * without a copy first. Returns what is left of it. */
+static struct str send_directly(struct h2 *h, struct h2_stream *s, struct str bytes)
+{
+    if (h->is_reading || h->queued_bytes > 0 || bytes.len < BODY_PASS_MIN_BYTES)
+        return bytes;
+    s->direct = bytes;
+    go_on(h, s);
+    size_t before;
+    do {
+        before = s->direct.len;
+        if (buf_len(h->options.out) >= H2_OUT_BYTES && h->options.pass != NULL)
+            (void)h->options.pass(h->options.pass_arg, STR_NONE);
+        write_frames(h);
+    } while (s->direct.len > 0 && s->direct.len < before);
+    bytes = s->direct;
+    s->direct = STR_NONE;
+    return bytes;
+}
+
 static struct err queue_body(struct h2 *h, struct h2_stream *s, struct str bytes)
 {
-    TRY(buf_append(&s->out, bytes));
-    h->queued_bytes += bytes.len;
+    struct str rest = send_directly(h, s, bytes);
+    if (s->is_closed)
+        return fail(ERR_CANCELLED, 0);
+    TRY(buf_append(&s->out, rest));
+    h->queued_bytes += rest.len;
     return OK;
 }
 
@@ -248,20 +298,7 @@ struct err h2_send_head(struct codec *c, uint32_t id, const struct http_head *he
 struct err h2_fill(struct codec *c)
 {
     struct h2 *h = h2_of(c);
-    ssize_t n = 1;
-    while (n > 0 && buf_len(h->options.out) < H2_OUT_BYTES) {
-        const uint8_t *frames;
-        size_t before = buf_len(h->options.out);
-        n = nghttp2_session_mem_send(h->ng, &frames);
-        if (n > 0 && failed(buf_append(h->options.out, str_make(frames, (size_t)n))))
-            n = NGHTTP2_ERR_NOMEM;
-        if (n == 0 && buf_len(h->options.out) > before)
-            n = 1; /* a body went past the table of frames */
-    }
-    if (n < 0 && !failed(h->error)) {
-        h->error = fail(ERR_MEMORY, (int32_t)n);
-        h->is_last = true;
-    }
+    write_frames(h);
     struct list_node *node;
     while ((node = list_pop_front(&h->sent)) != NULL) {
         const struct h2_stream *s = container_of(node, struct h2_stream, sent_node);

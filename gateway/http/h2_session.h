@@ -11,6 +11,7 @@
 
 #include "gateway/http/h2_codec.h"
 #include "gateway/http/h2_head.h"
+#include "gateway/http/h2_memory.h"
 #include "gateway/http/h2_strict.h"
 
 #include "gateway/base/list.h"
@@ -30,9 +31,11 @@ struct h2 {
     struct codec base; /* first: const casts */
     struct codec_options options;
     nghttp2_session *ng;
+    struct h2_memory memory; /* the session's */
     bool is_client;
     bool is_last; /* no further exchange on this connection */
     bool has_settings;
+    bool is_reading;    /* inside the library, which does not write meanwhile */
     bool is_in_section; /* a HEADERS has begun, and its last CONTINUATION has not come */
     unsigned glitches;
     struct err error; /* ends the connection; told by feed */
@@ -60,6 +63,7 @@ struct h2_stream {
     struct arena *arena;  /* NULL: the exchange has been forgotten */
     struct h2_head *head; /* the section being received */
     struct buf out;
+    struct str direct;   /* behind out, and the caller's: during send_body only */
     uint64_t left_bytes; /* of a body of a length, to be sent */
     size_t withheld_bytes;
     struct arena *trailer_arena; /* NULL: no trailers; they outlive the exchange */

@@ -10,12 +10,11 @@ _Static_assert(H2_STREAMS_MAX *H2_WINDOW_BYTES + H2_GROWTH_MAX_BYTES <= H2_CONN_
 static size_t take_growth(struct h2 *h, size_t wanted)
 {
     size_t own_left = H2_GROWTH_MAX_BYTES - h->growth_bytes;
-    size_t *common_left = h->options.growth_left;
+    size_t *common_left = &h->options.shared->growth_left;
     size_t bytes = wanted < own_left ? wanted : own_left;
-    if (common_left != NULL && bytes > *common_left)
+    if (bytes > *common_left)
         bytes = *common_left;
-    if (common_left != NULL)
-        *common_left -= bytes;
+    *common_left -= bytes;
     h->growth_bytes += bytes;
     return bytes;
 }
@@ -23,8 +22,7 @@ static size_t take_growth(struct h2 *h, size_t wanted)
 void h2_window_end(struct h2 *h, struct h2_stream *s)
 {
     h->growth_bytes -= s->growth_bytes;
-    if (h->options.growth_left != NULL)
-        *h->options.growth_left += s->growth_bytes;
+    h->options.shared->growth_left += s->growth_bytes;
     s->growth_bytes = 0;
     if (h->trip.stream == s)
         h->trip.stream = NULL;

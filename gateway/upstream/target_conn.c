@@ -330,7 +330,7 @@ static struct err make_codec(struct target_conn *c)
                               .pass = link_pass,
                               .pass_arg = &c->link,
                               .max_head_bytes = HEAD_MAX_BYTES,
-                              .growth_left = &c->worker->growth_left,
+                              .shared = &c->worker->http2,
                               .is_plain = ssl == NULL};
     if (!is_http2 && must_be_http2(c))
         return fail(ERR_TARGET_PROTOCOL, 0);

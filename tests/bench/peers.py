@@ -123,7 +123,7 @@ def nginx(d, pki, target, cpu):
           proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto https;
           proxy_request_buffering off; proxy_max_temp_file_size 0;
           server {{
-            listen 127.0.0.1:{port} ssl backlog=4096;
+            listen 127.0.0.1:{port} ssl http2 backlog=4096;
             ssl_certificate {pki.cert}; ssl_certificate_key {pki.key};
             ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:s:10m;
             location / {{ proxy_pass http://plain; }}
@@ -141,7 +141,7 @@ def haproxy(d, pki, target, cpu):
         "global", " nbthread 1", " maxconn 8000",
         "defaults", " mode http", " timeout connect 5s", " timeout client 600s",
         " timeout server 600s", " http-reuse always", " option forwardfor",
-        "frontend f", f" bind 127.0.0.1:{port} ssl crt {pki.both} alpn http/1.1 backlog 4096",
+        "frontend f", f" bind 127.0.0.1:{port} ssl crt {pki.both} alpn h2,http/1.1 backlog 4096",
         " http-request set-header X-Forwarded-Proto https",
         " use_backend tls if { path_beg /tls/ }", " default_backend plain",
         "backend plain", f" server a 127.0.0.1:{target.plain}",

@@ -4,6 +4,7 @@
  * preface. Whatever comes, each exchange hears its events in order, nothing after its reset,
  * and what waits to be sent stays bounded. */
 #include "gateway/http/h2_codec.h"
+#include "gateway/http/h2_shared.h"
 
 #include "gateway/base/limits.h"
 
@@ -173,14 +174,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                                .on_sent = on_sent};
     static const char settings[] = "\0\0\0\4\0\0\0\0\0";
     static struct peer p;
+    struct h2_shared shared;
     size_t used;
     if (size < 2)
         return 0;
     p = (struct peer){.how = data[0]};
     buf_init(&p.out, OUT_MAX_BYTES);
+    h2_shared_init(&shared);
     bool is_client = (p.how & IS_CLIENT) != 0;
     const struct codec_options o = {
-        .events = &events, .arg = &p, .out = &p.out, .max_head_bytes = 4096};
+        .events = &events, .arg = &p, .out = &p.out, .max_head_bytes = 4096, .shared = &shared};
     struct err e =
         is_client ? h2_codec_new_client(&o, &p.codec) : h2_codec_new_server(&o, &p.codec);
     assert(!failed(e));
@@ -197,6 +200,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; i < p.count; i++)
         leave(&p.items[i]);
     codec_free(p.codec);
+    h2_shared_fini(&shared);
     buf_fini(&p.out);
     return 0;
 }

@@ -97,6 +97,16 @@ static void copies_are_terminated_and_apart(void **state)
     arena_free(a);
 }
 
+static void numbers_are_written_in_decimal(void **state)
+{
+    (void)state;
+    struct arena *a = arena_new(16, 4096);
+    assert_str(arena_decimal(a, 0), "0");
+    assert_str(arena_decimal(a, 200), "200");
+    assert_str(arena_decimal(a, UINT64_MAX), "18446744073709551615");
+    arena_free(a);
+}
+
 static void joined_parts_stand_behind_each_other(void **state)
 {
     (void)state;
@@ -194,6 +204,7 @@ int main(void)
         cmocka_unit_test(a_refusal_leaves_the_arena_usable),
         cmocka_unit_test(copies_are_terminated_and_apart),
         cmocka_unit_test(joined_parts_stand_behind_each_other),
+        cmocka_unit_test(numbers_are_written_in_decimal),
         cmocka_unit_test(disposers_run_once_and_the_last_one_first),
         cmocka_unit_test(a_disposer_without_room_is_refused_and_not_called),
         cmocka_unit_test(a_reset_gives_the_room_back),

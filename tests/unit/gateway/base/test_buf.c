@@ -168,6 +168,25 @@ static void buffers_of_a_pool_leave_their_storage_to_each_other(void **state)
     buf_pool_fini(&pool);
 }
 
+static void a_large_block_that_is_kept_is_the_next_ones(void **state)
+{
+    static const char large[BUF_LARGE_BYTES];
+    struct buf_pool pool = {0};
+    (void)state;
+    buf_init_pooled(&b, 2 * BUF_LARGE_BYTES, &pool);
+    assert_ok(buf_append(&b, str_make(large, sizeof(large))));
+    const char *storage = buf_view(&b).p;
+    buf_clear(&b);
+    buf_release(&b);
+    assert_int_equal(pool.large.count, 1);
+    /* Instead of growing step by step. */
+    assert_ok(buf_append(&b, str_make(large, BUF_BLOCK_BYTES + 1)));
+    assert_ptr_equal(buf_view(&b).p, storage);
+    buf_fini(&b);
+    assert_int_equal(pool.large.count, 1);
+    buf_pool_fini(&pool);
+}
+
 static void without_memory_nothing_changes(void **state)
 {
     (void)state;
@@ -195,6 +214,7 @@ int main(void)
         cmocka_unit_test_teardown(an_empty_released_buffer_starts_again, tear_down),
         cmocka_unit_test_teardown(many_small_steps_keep_the_bytes, tear_down),
         cmocka_unit_test(buffers_of_a_pool_leave_their_storage_to_each_other),
+        cmocka_unit_test(a_large_block_that_is_kept_is_the_next_ones),
         cmocka_unit_test_teardown(without_memory_nothing_changes, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

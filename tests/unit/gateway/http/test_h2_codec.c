@@ -1,6 +1,7 @@
 /* The codec of HTTP/2 with raw frames: what it takes and refuses, what it sends and when, and
  * what a peer may not make it do. */
 #include "gateway/http/h2_codec.h"
+#include "gateway/http/h2_shared.h"
 #include "tests/support/asserts.h"
 #include "tests/support/h2_frames.h"
 
@@ -13,12 +14,14 @@ struct bench {
     struct codec *codec;
     struct buf in;
     struct buf out;
+    struct buf sent; /* taken out of out by pass */
     struct buf text;
     struct arena *arenas[IDS_MAX];
     unsigned begun;
     unsigned resets;
     size_t body_bytes;
-    size_t growth_left;
+    struct h2_shared shared;
+    bool is_stuck; /* nothing leaves */
     struct err error;
 };
 
@@ -93,6 +96,18 @@ static void on_sent(void *arg, void *user)
     (void)arg, (void)user;
 }
 
+/* What the connection takes at once, as a link does it. */
+static size_t take_all(void *arg, struct str bytes)
+{
+    struct bench *b = arg;
+    assert_int_equal(bytes.len, 0);
+    if (b->is_stuck)
+        return 0;
+    assert_ok(buf_append(&b->sent, buf_view(&b->out)));
+    buf_clear(&b->out);
+    return 0;
+}
+
 static void open_bench(struct bench *b, bool is_client)
 {
     static const struct codec_events events = {.on_begin = on_begin,
@@ -101,15 +116,19 @@ static void open_bench(struct bench *b, bool is_client)
                                                .on_end = on_end,
                                                .on_reset = on_reset,
                                                .on_sent = on_sent};
-    *b = (struct bench){.growth_left = H2_GROWTH_ALL_BYTES, .error = OK};
+    *b = (struct bench){.error = OK};
+    h2_shared_init(&b->shared);
     buf_init(&b->in, TEXT_MAX_BYTES);
     buf_init(&b->out, TEXT_MAX_BYTES);
+    buf_init(&b->sent, TEXT_MAX_BYTES);
     buf_init(&b->text, TEXT_MAX_BYTES);
     const struct codec_options o = {.events = &events,
                                     .arg = b,
                                     .out = &b->out,
+                                    .pass = take_all,
+                                    .pass_arg = b,
                                     .max_head_bytes = HEAD_MAX_BYTES,
-                                    .growth_left = &b->growth_left};
+                                    .shared = &b->shared};
     assert_ok(is_client ? h2_codec_new_client(&o, &b->codec)
                         : h2_codec_new_server(&o, &b->codec));
     if (is_client)
@@ -121,8 +140,10 @@ static void open_bench(struct bench *b, bool is_client)
 static void close_bench(struct bench *b)
 {
     codec_free(b->codec);
+    h2_shared_fini(&b->shared);
     buf_fini(&b->in);
     buf_fini(&b->out);
+    buf_fini(&b->sent);
     buf_fini(&b->text);
     for (size_t i = 0; i < IDS_MAX; i++)
         arena_free(b->arenas[i]);
@@ -280,7 +301,10 @@ static void answer(struct bench *b, uint32_t id, struct str body)
     assert_ok(codec_send_end(b->codec, id, NULL));
 }
 
-static char zeros[128 << 10];
+static char zeros[256 << 10];
+
+/* SETTINGS_INITIAL_WINDOW_SIZE */
+#define WINDOW_OF_A_MEBIBYTE "\0\x04\0\x10\0\0"
 
 static void a_small_answer_overtakes_a_large_one(void **state)
 {
@@ -288,12 +312,15 @@ static void a_small_answer_overtakes_a_large_one(void **state)
     (void)state;
     open_bench(&b, false);
     h2_frames_add_u32(&b.in, H2_WINDOW_UPDATE, 0, 1 << 20);
+    h2_frames_add(&b.in, H2_SETTINGS, 0, 0, STR(WINDOW_OF_A_MEBIBYTE));
+    b.is_stuck = true;
     h2_frames_headers(&b.in, H2_END_STREAM, 1, GET);
     h2_frames_headers(&b.in, H2_END_STREAM, 3, GET);
     run(&b);
     buf_clear(&b.out);
-    answer(&b, 1, str_make(zeros, 60000));
+    answer(&b, 1, str_make(zeros, sizeof(zeros)));
     answer(&b, 3, STR("small"));
+    buf_clear(&b.out); /* that much has left */
     assert_ok(codec_fill(b.codec));
     assert_int_equal(codec_queued(b.codec, 3), 0);
     assert_true(codec_queued(b.codec, 1) > 0);
@@ -412,20 +439,20 @@ static void windows_grow_by_what_a_round_trip_brings(void **state)
         window = next;
     }
     assert_int_equal(window, H2_WINDOW_MAX_BYTES);
-    assert_int_equal(b.growth_left,
+    assert_int_equal(b.shared.growth_left,
                      H2_GROWTH_ALL_BYTES - (H2_WINDOW_MAX_BYTES - H2_WINDOW_BYTES));
     /* The next one need not learn it again, as far as the connection's budget goes. */
     begin_upload(&b, 3);
     window = upload_once(&b, 3, H2_WINDOW_BYTES);
     assert_true(window <= 2 * H2_WINDOW_BYTES);
-    assert_int_equal(b.growth_left, H2_GROWTH_ALL_BYTES - H2_GROWTH_MAX_BYTES);
+    assert_int_equal(b.shared.growth_left, H2_GROWTH_ALL_BYTES - H2_GROWTH_MAX_BYTES);
     codec_abandon(b.codec, 1);
     codec_forget(b.codec, 1);
     assert_ok(codec_fill(b.codec));
-    assert_int_equal(b.growth_left, H2_GROWTH_ALL_BYTES - H2_WINDOW_BYTES);
+    assert_int_equal(b.shared.growth_left, H2_GROWTH_ALL_BYTES - H2_WINDOW_BYTES);
     assert_true(upload_once(&b, 3, window) > 6 * MIB);
     close_bench(&b);
-    assert_int_equal(b.growth_left, H2_GROWTH_ALL_BYTES);
+    assert_int_equal(b.shared.growth_left, H2_GROWTH_ALL_BYTES);
 }
 
 static void windows_do_not_grow_for_a_slow_target_or_beyond_the_budget(void **state)
@@ -433,15 +460,15 @@ static void windows_do_not_grow_for_a_slow_target_or_beyond_the_budget(void **st
     struct bench b;
     (void)state;
     open_bench(&b, false);
-    b.growth_left = 1000;
+    b.shared.growth_left = 1000;
     begin_upload(&b, 1);
     assert_int_equal(upload_once(&b, 1, H2_WINDOW_BYTES), H2_WINDOW_BYTES + 1000);
-    assert_int_equal(b.growth_left, 0);
+    assert_int_equal(b.shared.growth_left, 0);
     begin_upload(&b, 3);
-    b.growth_left = MIB;
+    b.shared.growth_left = MIB;
     codec_pause(b.codec, 3);
     assert_int_equal(upload_once(&b, 3, H2_WINDOW_BYTES), 0);
-    assert_int_equal(b.growth_left, MIB);
+    assert_int_equal(b.shared.growth_left, MIB);
     close_bench(&b);
 }
 
@@ -772,15 +799,40 @@ static void many_closed_windows_share_a_budget(void **state)
     close_bench(&b);
 }
 
+static void large_pieces_go_into_frames_without_a_queue(void **state)
+{
+    const struct http_head head = {.status = 200, .body = HTTP_BODY_UNKNOWN};
+    struct bench b;
+    (void)state;
+    open_bench(&b, false);
+    h2_frames_add_u32(&b.in, H2_WINDOW_UPDATE, 0, 1 << 20);
+    h2_frames_add(&b.in, H2_SETTINGS, 0, 0, STR(WINDOW_OF_A_MEBIBYTE));
+    h2_frames_headers(&b.in, H2_END_STREAM, 1, GET);
+    h2_frames_headers(&b.in, H2_END_STREAM, 3, GET);
+    run(&b);
+    for (uint32_t id = 1; id <= 3; id += 2) {
+        assert_ok(codec_send_head(b.codec, id, &head, false));
+        assert_ok(codec_send_body(b.codec, id, str_make(zeros, sizeof(zeros))));
+        assert_int_equal(codec_queued(b.codec, id), 0);
+        assert_ok(codec_send_end(b.codec, id, NULL));
+    }
+    assert_ok(codec_fill(b.codec));
+    assert_true(buf_len(&b.sent) + buf_len(&b.out) > 2 * sizeof(zeros));
+    close_bench(&b);
+}
+
 static void a_reset_while_a_frame_waits_cuts_nothing_else(void **state)
 {
     struct bench b;
     (void)state;
     open_bench(&b, false);
+    h2_frames_add_u32(&b.in, H2_WINDOW_UPDATE, 0, 1 << 20);
+    h2_frames_add(&b.in, H2_SETTINGS, 0, 0, STR(WINDOW_OF_A_MEBIBYTE));
+    b.is_stuck = true;
     h2_frames_headers(&b.in, H2_END_STREAM, 1, GET);
     h2_frames_headers(&b.in, H2_END_STREAM, 3, GET);
     run(&b);
-    answer(&b, 1, str_make(zeros, 60000));
+    answer(&b, 1, str_make(zeros, sizeof(zeros)));
     assert_ok(codec_fill(b.codec)); /* stops before the rest of 1 */
     codec_abandon(b.codec, 1);
     codec_forget(b.codec, 1);
@@ -802,6 +854,7 @@ int main(void)
         cmocka_unit_test(a_small_answer_overtakes_a_large_one),
         cmocka_unit_test(a_window_is_honoured_and_an_answer_goes_on),
         cmocka_unit_test(a_paused_upload_gets_no_credit),
+        cmocka_unit_test(large_pieces_go_into_frames_without_a_queue),
         cmocka_unit_test(windows_grow_by_what_a_round_trip_brings),
         cmocka_unit_test(windows_do_not_grow_for_a_slow_target_or_beyond_the_budget),
         cmocka_unit_test(small_bodies_cause_no_ping),

@@ -50,6 +50,7 @@ static int set_up(void **state)
     (void)state;
     a = arena_new(4096, MIB);
     memset(&w, 0, sizeof(w));
+    h2_shared_init(&w.http2);
     assert_ok(loop_new(&w.loop));
     assert_ok(scratch_init(&w.scratch));
     assert_ok(tls_client_new(&w.tls_client));
@@ -69,6 +70,7 @@ static int tear_down(void **state)
     tls_client_free(w.tls_client);
     scratch_fini(&w.scratch);
     buf_pool_fini(&w.bufs);
+    h2_shared_fini(&w.http2);
     loop_free(w.loop);
     arena_free(a);
     return 0;
