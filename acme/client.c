@@ -6,7 +6,9 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/base/limits.h"
+#include "gateway/base/log.h"
 #include "gateway/base/mem.h"
+#include "gateway/base/units.h"
 
 struct client {
     struct client_options options;
@@ -15,6 +17,7 @@ struct client {
     struct wire_directory directory;
     uint64_t directory_read_ms;
     struct nonce_pool nonces;
+    bool is_skew_told;
 };
 
 /* Pause before try n+1 after a badNonce: a CA with several front ends needs a moment. */
@@ -27,6 +30,20 @@ static struct err say(struct problem *why, const struct err_kind *kind, struct s
     struct err e = fail(kind, 0);
     problem_set(why, e, words);
     return e;
+}
+
+/* A wrong clock makes certificates look expired, or not begun: said once. */
+static void compare_clocks(struct client *c, struct str date)
+{
+    int64_t at;
+    if (failed(units_parse_http_date(date, &at)))
+        return;
+    int64_t skew_s = clock_now_at() - at;
+    bool is_off = skew_s > ACME_SKEW_TOLD_S || skew_s < -ACME_SKEW_TOLD_S;
+    if (is_off && !c->is_skew_told)
+        log_warn("clock_differs", KV_STR("ca", c->options.directory),
+                 KV_I64("ahead_s", skew_s));
+    c->is_skew_told = is_off;
 }
 
 /* Sends, and keeps the nonce that every answer brings, also one with an error (RFC 8555 6.5).
@@ -43,6 +60,7 @@ static struct err exchange(struct client *c, struct arena *a, struct fetch_reque
         problem_set(why, e, ret_reply->words);
         return e;
     }
+    compare_clocks(c, ret_reply->date);
     nonce_pool_put(&c->nonces, ret_reply->nonce, clock_mono_ms());
     if (ret_reply->status >= 200 && ret_reply->status <= 299)
         return OK;

@@ -58,6 +58,8 @@ static struct str *find_place(struct fetch_reply *r, struct str name)
         return &r->nonce;
     if (str_eq_nocase(name, STR("Retry-After")))
         return &r->retry_after;
+    if (str_eq_nocase(name, STR("Date")))
+        return &r->date;
     return NULL;
 }
 

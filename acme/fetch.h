@@ -37,6 +37,7 @@ struct fetch_reply {
     struct str location;
     struct str nonce;
     struct str retry_after;
+    struct str date;
     struct str body;
     struct str words; /* after a failure: what went wrong, for people */
 };

@@ -612,11 +612,12 @@ static struct err install(struct order *o, enum step *ret_step)
 }
 
 const struct order_state_row order_states[ORDER_STATE_COUNT] = {
-#define ORDER_STATE(id, step, limit_s, restart_, words_)                                       \
+#define ORDER_STATE(id, step, limit_s, restart_, next_, words_)                                \
     [ORDER_##id] = {.name = #step,                                                             \
                     .run = step,                                                               \
                     .limit_ms = (limit_s)*1000ull,                                             \
                     .restart = ORDER_##restart_,                                               \
+                    .next = next_,                                                             \
                     .words = words_},
 #include "acme/order_states.def"
 #undef ORDER_STATE

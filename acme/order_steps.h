@@ -14,7 +14,7 @@
 #include "gateway/base/list.h"
 
 enum order_state {
-#define ORDER_STATE(id, step, limit_s, restart, words) ORDER_##id,
+#define ORDER_STATE(id, step, limit_s, restart, next, words) ORDER_##id,
 #include "acme/order_states.def"
 #undef ORDER_STATE
     ORDER_STATE_COUNT
@@ -63,6 +63,7 @@ struct order_state_row {
     order_step_fn *run;
     uint64_t limit_ms;
     enum order_state restart;
+    const char *next; /* ids of the states that follow */
     const char *words;
 };
 extern const struct order_state_row order_states[ORDER_STATE_COUNT];

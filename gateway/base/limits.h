@@ -179,6 +179,7 @@
 #define ACME_LIMIT_STANDARD_MS   3600000 /* a CA that wants to be left alone, not how long */
 #define ACME_SAVE_RETRY_MS       10000   /* the database refused: nothing goes out till then */
 #define ACME_SLEEP_MAX_MS        300000  /* clock jumps are noticed this late at most */
+#define ACME_SKEW_TOLD_S         60      /* the CA's clock and ours may differ so much unsaid */
 #define ACME_ARI_MIN_MS          60000   /* between questions about one certificate ... */
 #define ACME_ARI_MAX_MS          86400000 /* ... whatever the CA says (RFC 9773 4.3.2) */
 #define ACME_ARI_LONG_MS         21600000 /* after an answer of no use, 6 h (4.3.3) */

@@ -1,12 +1,13 @@
 """kill -9 at many instants: acknowledged writes are there, an issuance goes on where it was."""
 import contextlib
+import re
 import sqlite3
 import threading
 
 import pytest
 
 from support import raw
-from support.gatehouse import route
+from support.gatehouse import REPOSITORY, route
 from support.wait import until
 
 
@@ -152,6 +153,55 @@ def test_issuance_goes_on_after_kill(make_gateway, pebble, interposer, origin, h
         assert interposer.count("new_order") == 1       # resumed, not begun again
     if position >= FINALIZED_FROM:
         assert interposer.count("finalize") == 1        # the key of the request was not lost
+
+
+STATES = re.findall(r"^ORDER_STATE\(\w+,\s*(\w+)",
+                    (REPOSITORY / "acme" / "order_states.def").read_text(), re.M)
+
+
+def die_at(gateway, place):
+    """Wait until it has killed itself there; what is not a sanitized build never does."""
+    def look():
+        certificates = gateway.items("certificates") if gateway.process.running() else []
+        return not gateway.process.running() or any(c["serial"] for c in certificates)
+
+    def ended():
+        try:
+            return look()
+        except OSError:
+            return not gateway.process.running()
+
+    until(ended, f"the end at {place}")
+    if place != "sent-install" and gateway.process.running():
+        pytest.skip("this build has no crash points")
+    until(lambda: not gateway.process.running(), f"the end at {place}")
+
+
+# An order is never stored while it is merely looked up.
+PLACES = [f"{when}-{state}" for state in STATES for when in ("saved", "sent")
+          if (when, state) != ("saved", "resume")]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_issuance_goes_on_after_death_at_every_named_step(make_gateway, pebble, origin, host,
+                                                          place):
+    gateway = make_gateway(http_port=pebble.http_port)
+    is_second_death = place == "sent-resume"    # only an order that was begun comes there
+    gateway.env["ACME_CRASH_AT"] = "saved-submit" if is_second_death else place
+    gateway.start()
+    gateway.must("PUT", "/v1/acme", pebble.settings())
+    gateway.put_route("auto", host, origin.url, certificate="auto")
+    die_at(gateway, gateway.env["ACME_CRASH_AT"])
+    if is_second_death:
+        gateway.env["ACME_CRASH_AT"] = place
+        gateway.launch()
+        until(lambda: not gateway.process.running(), f"the end at {place}")
+    del gateway.env["ACME_CRASH_AT"]
+    gateway.start()
+    gateway.wait_certificate(host, "active")
+    assert gateway.get_tls(host, context=raw.trusting(pebble.root)).status == 200
+    gateway.stop()
+    assert_database_is_sound(gateway)
 
 
 @pytest.mark.parametrize("kind", ["new_order", "challenge", "finalize", "certificate"])

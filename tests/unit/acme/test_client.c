@@ -299,6 +299,28 @@ static void the_directory_is_read_again_after_404(void **state)
     end(&t);
 }
 
+/* G10: told when it begins, not with each answer; a wrong clock is no failure. */
+static void clocks_that_differ_are_no_failure(void **state)
+{
+    (void)state;
+    static const struct line lines[] = {
+        GET_DIRECTORY,
+        {FETCH_HEAD,
+         "https://ca.test/n",
+         {.status = 200,
+          .nonce = STR_LIT("n1"),
+          .date = STR_LIT("Fri, 01 Jan 2100 00:00:00 GMT")},
+         NULL},
+        {FETCH_POST,
+         "https://ca.test/o",
+         {.status = 200, .nonce = STR_LIT("n2"), .date = STR_LIT("never")},
+         NULL}};
+    struct trial t;
+    begin(&t, lines, ARRAY_LEN(lines));
+    assert_false(failed(post(&t)));
+    end(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -316,6 +338,7 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(an_address_that_is_not_https_is_never_fetched, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(clocks_that_differ_are_no_failure, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_directory_is_read_again_when_old, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(the_directory_is_read_again_after_404, set_up,

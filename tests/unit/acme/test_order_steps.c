@@ -42,10 +42,29 @@ static struct err run(enum order_state state, enum step *ret_step)
     return order_states[state].run(order, ret_step);
 }
 
+static const char *const ids[] = {
+#define ORDER_STATE(id, step, limit_s, restart, next, words) #id,
+#include "acme/order_states.def"
+#undef ORDER_STATE
+};
+
+/* What tests see happen stands in the table, from which the graph of the states is drawn. */
+static void expect_in_table(enum order_state from, enum order_state to)
+{
+    struct str rest = str_from(order_states[from].next), id;
+    while (from != to && str_next(&rest, ' ', &id)) {
+        if (str_eq(id, str_from(ids[to])))
+            return;
+    }
+    if (from != to)
+        fail_msg("%s does not follow %s in the table", ids[to], ids[from]);
+}
+
 static void expect(enum order_state from, enum step step, enum order_state to)
 {
     enum step got;
     struct err e = run(from, &got);
+    expect_in_table(from, to);
     if (failed(e) || got != step || order->state != to)
         fail_msg("%s: %s, now %s, %.*s", order_states[from].name, err_name(e),
                  order_states[order->state].name, STR_ARG(order->why.detail));
