@@ -307,7 +307,8 @@ static struct err put_fields(struct table *t, const struct http_fields *f, size_
     for (size_t i = 0; i < f->count; i++) {
         const struct http_field *field = &f->items[i];
         bool is_te = field->id == HTTP_FIELD_TE && str_eq_nocase(field->value, STR("trailers"));
-        if (http_field_is_framing(field->id) || (http_field_is_hop_by_hop(field->id) && !is_te))
+        bool is_ours = http_field_is_framing(field->id) || http_field_is_hop_by_hop(field->id);
+        if (is_ours && !is_te)
             continue;
         if (is_of_handshake(field->name)) /* RFC 8441 5 */
             continue;

@@ -244,7 +244,15 @@ static void remove_named(struct http_fields *f, struct str list)
     }
 }
 
-static void keep_end_to_end(const struct http_fields *from, struct http_fields *to)
+/* Trailers are passed on, so a target that speaks HTTP/2 may be told of a client that takes
+ * them: gRPC's servers insist on it (RFC 9113 8.2.2). */
+static bool is_te_trailers(const struct http_field *field)
+{
+    return field->id == HTTP_FIELD_TE && str_eq_nocase(field->value, STR("trailers"));
+}
+
+static void keep_end_to_end(const struct http_fields *from, struct http_fields *to,
+                            bool is_request)
 {
     /* Values are views of the arena: they outlive the items that are moved here. */
     struct str named[HEAD_FIELDS_MAX];
@@ -255,7 +263,7 @@ static void keep_end_to_end(const struct http_fields *from, struct http_fields *
         const struct http_field *field = &from->items[i];
         if (field->id == HTTP_FIELD_CONNECTION)
             named[named_count++] = field->value;
-        if (!http_field_is_hop_by_hop(field->id))
+        if (!http_field_is_hop_by_hop(field->id) || (is_request && is_te_trailers(field)))
             to->items[to->count++] = *field;
     }
     for (size_t i = 0; i < named_count; i++)
@@ -264,7 +272,7 @@ static void keep_end_to_end(const struct http_fields *from, struct http_fields *
 
 void http_fields_strip_hop_by_hop(struct http_fields *f)
 {
-    keep_end_to_end(f, f);
+    keep_end_to_end(f, f, false);
 }
 
 struct err http_fields_end_to_end(struct arena *a, struct http_fields *f)
@@ -273,7 +281,7 @@ struct err http_fields_end_to_end(struct arena *a, struct http_fields *f)
     kept.items = arena_table(a, struct http_field, kept.room);
     if (kept.items == NULL)
         return fail(ERR_MEMORY, 0);
-    keep_end_to_end(f, &kept);
+    keep_end_to_end(f, &kept, true);
     *f = kept;
     return OK;
 }

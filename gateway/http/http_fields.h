@@ -72,8 +72,8 @@ size_t http_fields_remove_name(struct http_fields *f, struct str name);
  * hop-by-hop fields and those that Connection names (RFC 9110 7.6.1).  A field we know to be
  * end-to-end (Host, Content-Length, Cookie, Authorization, forwarding fields and their aliases,
  * every other row of http_field_names.def) does not go away by a peer's say-so.  What the old
- * table holds does not change. */
+ * table holds does not change.  Of a request: "TE: trailers" is kept, for a codec of HTTP/2. */
 struct err http_fields_end_to_end(struct arena *a, struct http_fields *f);
 
-/* The same, in place. */
+/* The same, in place, of a response. */
 void http_fields_strip_hop_by_hop(struct http_fields *f);
