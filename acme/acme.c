@@ -84,6 +84,7 @@ struct scan {
     struct acme *acme;
     struct due_cert *due;
     size_t due_count;
+    int64_t held_count; /* by the number of orders */
     int64_t now_at;
     struct tx *tx; /* NULL: nothing to note yet */
     struct arena *arena;
@@ -232,6 +233,16 @@ static bool is_blocked(const struct acme *a, struct problem *ret_why)
     return true;
 }
 
+/* Of many that wait for room among the orders each gets a moment of its own: they come up one
+ * by one, not all together again and again. */
+static int64_t held_until_at(struct scan *scan, const struct ledger_use *full)
+{
+    int64_t at = full->free_at > scan->now_at ? full->free_at : scan->now_at + 1;
+    if (full->limit == LEDGER_ORDERS)
+        at += ledger_limits[LEDGER_ORDERS].window_s * scan->held_count++ / full->most;
+    return at;
+}
+
 /* True if a limit is in the way, of the account or of what the certificate is for. */
 static bool is_limited(struct scan *scan, const struct cert *c)
 {
@@ -255,11 +266,11 @@ static bool is_limited(struct scan *scan, const struct cert *c)
         return true;
     }
     q.uses = uses;
-    struct str why;
-    int64_t at = hold_until_at(scan->arena, &q, &why);
-    if (at > scan->now_at)
-        note_wait(scan, c, at, why);
-    return at > scan->now_at;
+    const struct ledger_use *full = hold_find(&q);
+    if (full == NULL)
+        return false;
+    note_wait(scan, c, held_until_at(scan, full), hold_words(scan->arena, full));
+    return true;
 }
 
 static void begin_order(struct scan *scan, const struct cert *c)

@@ -2,6 +2,7 @@
 
 #include "acme/retry_after.h"
 #include "acme/wire.h"
+#include "store/cert_pem.h"
 
 #include "gateway/base/limits.h"
 #include "gateway/base/text.h"
@@ -45,16 +46,10 @@ static struct err write_id(X509 *leaf, struct buf *out)
     return append_serial(out, X509_get0_serialNumber(leaf));
 }
 
-static void free_stack(STACK_OF(X509) * chain)
-{
-    sk_X509_pop_free(chain, X509_free);
-}
-AUTO_DEFINE(free_stack, STACK_OF(X509) *)
-
 struct err ari_cert_id(struct arena *a, struct str chain_pem, struct str *ret_id)
 {
     AUTO(X509_free) X509 *leaf = NULL;
-    AUTO(free_stack) STACK_OF(X509) *chain = NULL;
+    AUTO(cert_pem_free_list) STACK_OF(X509) *chain = NULL;
     TRY(cert_read_chain(chain_pem, &leaf, &chain));
     struct buf out;
     buf_init(&out, CERT_ID_MAX_BYTES);

@@ -9,7 +9,7 @@ static bool uses(const struct snapshot *s, const struct route *r, struct str cer
     return str_eq(r->certificate, cert_id);
 }
 
-bool due_is_used(const struct snapshot *s, const struct cert *c)
+static bool serves_a_name(const struct snapshot *s, const struct cert *c)
 {
     for (size_t i = 0; i < c->names.count; i++) {
         const struct host_routes *routes = snapshot_host_find(s, c->names.items[i]);
@@ -19,6 +19,19 @@ bool due_is_used(const struct snapshot *s, const struct cert *c)
         }
     }
     return false;
+}
+
+/* Whoever has it otherwise: towards targets, for instance.  This looks at every route, but only
+ * when the names lead to none. */
+static bool has_user(const struct snapshot *s, const struct cert *c)
+{
+    AUTO(cert_users_free) struct cert_users *users = NULL;
+    return failed(cert_users_new(s, &users)) || cert_users_count(users, c->object.id) > 0;
+}
+
+bool due_is_used(const struct snapshot *s, const struct cert *c)
+{
+    return serves_a_name(s, c) || has_user(s, c);
 }
 
 /* ---- plans ---- */
@@ -97,8 +110,10 @@ enum due_verdict due_judge(const struct snapshot *s, const struct cert *c, int64
     *ret_at = at;
     if (is_planned(c) && at > now_at)
         return DUE_LATER;
-    bool is_used = due_is_used(s, c);
-    if (!is_used)
-        return str_eq(c->next.what, STR("none")) ? DUE_NEVER : DUE_UNUSED;
+    /* What rests is looked at with each change: by its names only. */
+    if (!is_planned(c) && !serves_a_name(s, c))
+        return DUE_NEVER;
+    if (!due_is_used(s, c))
+        return DUE_UNUSED;
     return at > now_at ? DUE_REPLAN : DUE_NOW;
 }

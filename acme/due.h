@@ -26,7 +26,7 @@ bool due_is_outdated(const struct cert *c, const struct acme_settings *settings,
 enum due_verdict due_judge(const struct snapshot *s, const struct cert *c, int64_t now_at,
                            int64_t *ret_at);
 
-/* True if an enabled route is served with this certificate. */
+/* True if an enabled route is served with this certificate, or it is in use otherwise. */
 bool due_is_used(const struct snapshot *s, const struct cert *c);
 
 /* True if a renewal is ahead, and nothing but the calendar says when. */

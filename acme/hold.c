@@ -30,7 +30,7 @@ static bool is_full(const struct hold_question *q, const struct ledger_use *use)
     return false;
 }
 
-int64_t hold_until_at(struct arena *a, const struct hold_question *q, struct str *ret_words)
+const struct ledger_use *hold_find(const struct hold_question *q)
 {
     const struct ledger_use *last = NULL;
     for (size_t i = 0; i < q->use_count; i++) {
@@ -38,12 +38,13 @@ int64_t hold_until_at(struct arena *a, const struct hold_question *q, struct str
         if (is_full(q, use) && (last == NULL || use->free_at > last->free_at))
             last = use;
     }
-    if (last == NULL)
-        return 0;
-    *ret_words = arena_fmt(a, "held back: %u of %u %s%s%.*s", last->used, last->most,
-                           ledger_limits[last->limit].words, last->subject.len > 0 ? ", " : "",
-                           STR_ARG(last->subject));
-    if (ret_words->p == NULL)
-        *ret_words = STR("held back: a limit of the CA is reached");
-    return last->free_at;
+    return last;
+}
+
+struct str hold_words(struct arena *a, const struct ledger_use *use)
+{
+    struct str words = arena_fmt(a, "held back: %u of %u %s%s%.*s", use->used, use->most,
+                                 ledger_limits[use->limit].words,
+                                 use->subject.len > 0 ? ", " : "", STR_ARG(use->subject));
+    return words.p != NULL ? words : STR("held back: a limit of the CA is reached");
 }

@@ -24,5 +24,8 @@ struct hold_question {
  * do so, Let's Encrypt does). */
 bool hold_is_exempt(const struct cert *c, struct str directory, int64_t now_at);
 
-/* When it may be ordered; 0: now.  *ret_words says which limit is in the way. */
-int64_t hold_until_at(struct arena *a, const struct hold_question *q, struct str *ret_words);
+/* The limit that is in the way for the longest time; NULL: none is. */
+const struct ledger_use *hold_find(const struct hold_question *q);
+
+/* What the certificate says then. */
+struct str hold_words(struct arena *a, const struct ledger_use *use);

@@ -190,6 +190,9 @@ static struct str next_words(const struct order *o, const struct verdict *v)
     case PROBLEM_WAIT:
         return STR("the CA asked to wait");
     case PROBLEM_VALIDATION:
+        if (v->failures > RENEW_GIVEN_UP)
+            return STR("the names have failed for long and are tried once a week; do they "
+                       "still lead here?");
         return STR("the CA could not validate the names; see last_error");
     case PROBLEM_INPUT:
         return STR("the CA refuses what was asked for; see last_error");

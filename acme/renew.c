@@ -6,6 +6,7 @@
 #define MINUTE_S     60ll
 #define HOUR_S       (60 * MINUTE_S)
 #define DAY_S        (24 * HOUR_S)
+#define WEEK_S       (7 * DAY_S)
 #define SHORT_LIFE_S (10 * DAY_S)
 
 /* Until the clock is looked at again, at most. */
@@ -139,6 +140,8 @@ static int64_t back_off_s(const struct renew_failure *failure)
     case PROBLEM_VALIDATION:
         break;
     }
+    if (failure->class == PROBLEM_VALIDATION && failure->failures > RENEW_GIVEN_UP)
+        return WEEK_S;
     int64_t step_s = steps_s[index < last ? index : last];
     if (failure->life_s <= 0)
         return step_s;

@@ -60,8 +60,12 @@ struct renew_failure {
 /* 1, 10, 100 minutes, then 24 hours, each give or take 20 % by random, and where something can
  * come of it at most a twentieth of the lifetime.  A CA in trouble is asked every 100 minutes
  * for as long as it takes; what cannot succeed by itself, once a day; and never sooner than the
- * CA said. */
+ * CA said.  Names that could not be validated for a month are tried once a week. */
 int64_t renew_retry_at(const struct renew_failure *failure, int64_t now_at, uint64_t random);
 
 /* The longest that renew_retry_at ever waits: a plan further off was made by another clock. */
-#define RENEW_RETRY_MAX_S (8ll * 86400)
+#define RENEW_RETRY_MAX_S (9ll * 86400)
+
+/* After so many failed validations in a row, a month for most, the names probably lead
+ * elsewhere for good: then once a week. */
+#define RENEW_GIVEN_UP 32

@@ -145,6 +145,27 @@ static void test_renew(void **state)
     api_fixture_expect(&fixture, 404, "POST", "/v1/certificates/nope/renew", NULL);
 }
 
+static void test_limits(void **state)
+{
+    (void)state;
+    api_fixture_expect(&fixture, 201, "PUT", "/v1/routes/r",
+                       "{\"hosts\":[\"a.example\"],"
+                       "\"upstream\":{\"targets\":[{\"url\":\"http://127.0.0.1:1\"}]}}");
+    import("PUT", "/v1/certificates/mine", 201, NULL);
+    struct api_answer a =
+        api_fixture_ask(&fixture, "GET", "/v1/certificates/a.example/limits", NULL, NULL);
+    const json_t *items = json_object_get(a.doc, "items");
+    assert_int_equal(json_array_size(items), 4);
+    const json_t *orders = json_array_get(items, 0);
+    assert_int_equal(json_integer_value(json_object_get(orders, "most")), 250);
+    assert_true(json_is_null(json_object_get(orders, "free_at")));
+    api_answer_fini(&a);
+    a = api_fixture_ask(&fixture, "GET", "/v1/certificates/mine/limits", NULL, NULL);
+    assert_int_equal(json_array_size(json_object_get(a.doc, "items")), 0);
+    api_answer_fini(&a);
+    api_fixture_expect(&fixture, 404, "GET", "/v1/certificates/nope/limits", NULL);
+}
+
 static void test_what_cannot_be_done(void **state)
 {
     (void)state;
@@ -166,6 +187,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_used_by, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_used_by_as_client_certificate, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_renew, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_limits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_cannot_be_done, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

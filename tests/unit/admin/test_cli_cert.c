@@ -78,6 +78,10 @@ static void test_renew_of_a_managed_one(void **state)
     assert_true(cli_fixture_said(&fixture, "stand-in serves on"));
     cli_fixture_ok(&fixture, "cert show a.example");
     assert_true(cli_fixture_said(&fixture, "asked for by an administrator"));
+    cli_fixture_ok(&fixture, "cert show a.example --json");
+    AUTO(json_decref) json_t *doc = json_loads(fixture.out, 0, NULL);
+    /* orders; Let's Encrypt's: the set and the domain; failures of the name */
+    assert_int_equal(json_array_size(json_object_get(doc, "limits")), 4);
 }
 
 int main(void)
