@@ -8,7 +8,10 @@ build_packages=(
     libc-ares-dev libidn2-dev libnghttp2-dev libpsl-dev
 )
 unit_packages=(libcmocka-dev python3 mandoc)
-scenario_packages=(python3-pytest python3-grpcio python3-h2 nghttp2-client nghttp2-server nginx libnginx-mod-stream haproxy pebble curl openssl)
+scenario_packages=(
+    python3-pytest python3-grpcio python3-h2 nghttp2-client nghttp2-server nginx libnginx-mod-stream
+    haproxy h2o caddy chromium pebble curl openssl
+)
 # The formatter of other versions differs in details, and only Debian 12 has this one.
 grep -qs '^VERSION_CODENAME=bookworm$' /etc/os-release &&
     unit_packages+=(clang-format-14)
@@ -59,7 +62,7 @@ install_script='
     apt-get -qq -o Dpkg::Use-Pty=0 install -y --no-install-recommends "$@" </dev/null || exit 1
     for name; do
         case $name in
-            nginx | haproxy) systemctl disable --now "$name" 2>/dev/null || true ;;
+            nginx | haproxy | caddy | h2o) systemctl disable --now "$name" 2>/dev/null || true ;;
         esac
     done
 '

@@ -3,13 +3,10 @@ connection, and what happens to each when it, or the connection, goes wrong."""
 import concurrent.futures
 import json
 import ssl
-import subprocess
 
 import pytest
 
-from support import ports
 from support.http2 import Client, Server, head
-from support.process import Process
 from support.raw import chunked, request
 from support.wait import until
 
@@ -297,24 +294,3 @@ def test_upgrade_that_the_target_does_not_take_is_502(gateway, make_target, host
         assert client.read().status == 502
     gateway.wait_log("target_upgrade")
     assert seen(gateway.get(host))
-
-
-@pytest.mark.parametrize("over_tls", [True, False], ids=["https", "h2c"])
-def test_nghttpd(gateway, pki, new_directory, host, over_tls):
-    directory, pair, port = new_directory("nghttpd"), pki.leaf("localhost"), ports.reserve()
-    (directory / "file").write_bytes(b"n" * 3_000_000)
-    tls = [pair.key, pair.chain] if over_tls else []
-    server = Process(["nghttpd", "-d", directory, "-a", "127.0.0.1",
-                      *([] if over_tls else ["--no-tls"]), port, *tls], directory / "log")
-    try:
-        server.until_ready(lambda: ports.accepts(port))
-        put(gateway, host, f"{'https' if over_tls else 'h2c'}://127.0.0.1:{port}")
-        assert gateway.get(host, "/file").body == b"n" * 3_000_000
-        done = subprocess.run(["h2load", "-n", "100", "-c", "5", "-m", "20",
-                               f"--connect-to=127.0.0.1:{gateway.https}",
-                               f"https://{host}:{gateway.https}/file"],
-                              capture_output=True, text=True, timeout=60, check=False)
-        assert "100 succeeded, 0 failed, 0 errored" in done.stdout, done.stdout
-    finally:
-        server.stop()
-        ports.release(port)
