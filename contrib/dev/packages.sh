@@ -73,7 +73,7 @@ need_packages() {
         die "this script installs packages with apt, and there is no apt here.
 Gatehouse builds on any Linux with GCC 12 or clang 14, CMake 3.25, Ninja, pkg-config, and the
 headers of OpenSSL 3.0, libcurl 7.88, jansson 2.14, libmicrohttpd 0.9.75, SQLite 3.40,
-c-ares 1.18 and libidn2 2.3; its tests need cmocka 1.1.5, Python 3 with pytest, nginx with
+c-ares 1.18, libidn2 2.3 and libpsl 0.21; its tests need cmocka 1.1.5, Python 3 with pytest, nginx with
 its stream module, HAProxy, pebble and curl.  With these installed:
     cmake --preset release && cmake --build --preset release"
     fi

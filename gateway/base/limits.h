@@ -184,4 +184,8 @@
 #define ACME_ARI_MAX_MS          86400000 /* ... whatever the CA says (RFC 9773 4.3.2) */
 #define ACME_ARI_LONG_MS         21600000 /* after an answer of no use, 6 h (4.3.3) */
 #define ACME_ARI_BATCH_MAX       8    /* of these questions in a row; orders wait meanwhile */
+#define DNS_ASK_LIMIT_MS         5000 /* all questions of one pre-check together */
+#define DNS_ASKED_MAX            32   /* ... of which so many are under way at once */
+#define DNS_RECORDS_MAX          256  /* in one answer */
+#define DNS_ALIASES_MAX          10   /* CNAMEs in a row; resolvers stop there as well */
 #define ACME_SKEW_MAX_S          3600 /* a fresh certificate may begin this far in our future */
