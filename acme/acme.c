@@ -244,7 +244,8 @@ static struct err load_orders(struct acme *a)
     if (arena == NULL)
         return fail(ERR_MEMORY, 0);
     TRY(store_orders_load(a->store, arena, &rows, &count));
-    struct order_options options = {.store = a->store, .crash_at = a->options.crash_at};
+    struct order_options options = {
+        .is_stopping = &a->is_stopping, .store = a->store, .crash_at = a->options.crash_at};
     struct err e = OK;
     for (size_t i = 0; i < count; i++) {
         struct order *o;

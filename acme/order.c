@@ -533,6 +533,7 @@ static struct err create(const struct order_options *options, const struct order
         return fail(ERR_MEMORY, 0);
     o->store = options->store;
     o->crash_at = options->crash_at;
+    o->is_stopping = options->is_stopping;
     o->arena = arena_new(8 * KIB, ACME_ORDER_MAX_BYTES);
     o->scratch = arena_new(16 * KIB, ACME_STEP_MAX_BYTES);
     if (o->arena == NULL || o->scratch == NULL)

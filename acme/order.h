@@ -17,8 +17,9 @@
 struct order;
 
 struct order_options {
-    struct store *store;  /* borrowed */
-    const char *crash_at; /* see crash.h; NULL: nowhere */
+    struct store *store;            /* borrowed */
+    const char *crash_at;           /* see crash.h; NULL: nowhere */
+    const atomic_bool *is_stopping; /* ends what blocks; may be NULL */
 };
 
 /* A new order for a certificate; nothing is stored or sent yet. */

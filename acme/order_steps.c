@@ -12,6 +12,7 @@
 #include "acme/due.h"
 #include "acme/hold.h"
 #include "acme/key.h"
+#include "acme/preflight.h"
 #include "acme/retry_after.h"
 
 #include "gateway/base/clock.h"
@@ -297,12 +298,33 @@ static struct err order_anew(struct order *o, const struct wire_directory *direc
     return send_new_order(o, directory->new_order, STR_NONE, ret_reply);
 }
 
+/* Costs nothing at the CA, where a failed order counts. */
+static struct err look_ahead(struct order *o, const struct wire_directory *directory)
+{
+    const struct acme_settings *settings = ca_settings(o->ca);
+    if (settings->preflight == ACME_PREFLIGHT_OFF)
+        return OK;
+    struct preflight_request request = {.names = &o->row.names,
+                                        .resolver = settings->resolver,
+                                        .issuers = directory->issuers,
+                                        .account_url = ca_account(o->ca),
+                                        .is_cancelled = o->is_stopping};
+    struct err e = preflight_check(o->scratch, &request, &o->why);
+    if (!err_is(e, ERR_ACME_PREFLIGHT) || settings->preflight == ACME_PREFLIGHT_STRICT)
+        return e;
+    log_warn("preflight_failed", KV_STR("certificate", o->row.cert_id),
+             KV_STR("names", o->label), KV_STR("why", o->why.detail));
+    o->why = (struct problem){.status = 0};
+    return OK;
+}
+
 static struct err place(struct order *o, enum step *ret_step)
 {
     (void)ret_step;
     const struct wire_directory *directory;
     TRY(ca_prepare(o->ca, o->scratch, &directory, &o->why));
     TRY(check_profile(o, directory));
+    TRY(look_ahead(o, directory));
     struct fetch_reply reply;
     TRY(order_anew(o, directory, &reply));
     struct wire_order order;

@@ -31,7 +31,8 @@ struct order {
     struct list_node link;
     struct store *store;
     const char *crash_at;
-    struct arena *arena; /* what row points into */
+    const atomic_bool *is_stopping; /* of the thread; may be NULL */
+    struct arena *arena;            /* what row points into */
     struct order_row row;
     struct str label; /* the names in one text, for logs */
     enum order_state state;

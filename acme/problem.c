@@ -260,7 +260,8 @@ enum problem_class problem_classify(struct err e, const struct problem *p)
         return PROBLEM_HUMAN;
     if (is_our_input(p))
         return PROBLEM_INPUT;
-    if (err_is(e, ERR_ACME_INVALID) || err_is(e, ERR_ACME_CERTIFICATE))
+    if (err_is(e, ERR_ACME_INVALID) || err_is(e, ERR_ACME_CERTIFICATE) ||
+        err_is(e, ERR_ACME_PREFLIGHT))
         return PROBLEM_VALIDATION;
     return needs_somebody(p) ? PROBLEM_HUMAN : PROBLEM_SOON;
 }

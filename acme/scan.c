@@ -209,7 +209,8 @@ static void begin_order(struct scan *scan, const struct cert *c)
         return; /* the end of one of them makes the next scan */
     if (is_limited(scan, c))
         return;
-    struct order_options options = {.store = a->store, .crash_at = a->options.crash_at};
+    struct order_options options = {
+        .is_stopping = &a->is_stopping, .store = a->store, .crash_at = a->options.crash_at};
     struct order *o;
     struct err e = order_new(&options, c, ca_settings(a->ca), &o);
     if (failed(e))

@@ -113,6 +113,21 @@ static struct err read_profiles(struct arena *a, const json_t *meta, struct str_
     return OK;
 }
 
+/* What is no text is left out: the list only serves pre-checks. */
+static struct err read_issuers(struct arena *a, const json_t *meta, struct str_list *ret)
+{
+    const json_t *issuers = json_object_get(meta, "caaIdentities");
+    *ret = (struct str_list){.items = arena_array(a, struct str, ACME_ISSUERS_MAX)};
+    if (ret->items == NULL)
+        return fail(ERR_MEMORY, 0);
+    for (size_t i = 0; i < json_array_size(issuers) && ret->count < ACME_ISSUERS_MAX; i++) {
+        struct str name = json_str(json_array_get(issuers, i));
+        if (name.len > 0)
+            TRY(keep(a, name, &ret->items[ret->count++]));
+    }
+    return OK;
+}
+
 static struct err read_directory(struct arena *a, const json_t *doc, struct wire_directory *ret)
 {
     TRY(need_url(a, json_object_get(doc, "newNonce"), &ret->new_nonce));
@@ -127,6 +142,7 @@ static struct err read_directory(struct arena *a, const json_t *doc, struct wire
     struct str terms = json_str(json_object_get(meta, "termsOfService"));
     TRY(keep(a, problem_cut(terms, ACME_URL_MAX_BYTES), &ret->terms));
     ret->needs_eab = json_is_true(json_object_get(meta, "externalAccountRequired"));
+    TRY(read_issuers(a, meta, &ret->issuers));
     return read_profiles(a, meta, &ret->profiles);
 }
 

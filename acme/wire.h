@@ -36,6 +36,7 @@ struct wire_directory {
     struct str terms;        /* address of the terms of service; empty: none */
     bool needs_eab;
     struct str_list profiles; /* their names */
+    struct str_list issuers;  /* names that CAA records list it under */
 };
 struct err wire_read_directory(struct arena *a, struct str body, struct wire_directory *ret);
 

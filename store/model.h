@@ -312,6 +312,7 @@ json_t *settings_to_json(const struct settings *s);
 /* ---- ACME settings ---- */
 
 enum key_type { KEY_ECDSA_P256, KEY_ECDSA_P384, KEY_RSA_2048, KEY_RSA_3072, KEY_RSA_4096 };
+enum acme_preflight { ACME_PREFLIGHT_STRICT, ACME_PREFLIGHT_WARN, ACME_PREFLIGHT_OFF };
 enum acme_family { ACME_FAMILY_IPV4, ACME_FAMILY_ANY };
 
 struct acme_eab {
@@ -344,7 +345,8 @@ struct acme_settings {
     struct acme_limits limits;
     struct str preferred_chain; /* not available yet */
     int address_family;         /* enum acme_family */
-    struct str resolver;        /* not available yet */
+    struct str resolver;        /* for pre-checks; empty: the system's */
+    int preflight;              /* enum acme_preflight */
 };
 
 extern const struct shape acme_settings_shape[];

@@ -369,6 +369,16 @@ const char *model_check_listener(struct arena *a, struct str *value)
     return value->p == NULL ? out_of_memory : NULL;
 }
 
+const char *model_check_resolver(struct arena *a, struct str *value)
+{
+    const char *words = model_check_listener(a, value);
+    if (words == out_of_memory)
+        return words;
+    return words == NULL && !str_starts(*value, STR(":"))
+               ? NULL
+               : "is no resolver such as \"192.0.2.53:53\" or \"[2001:db8::53]:53\"";
+}
+
 const char *model_check_directory(struct arena *a, struct str *value)
 {
     (void)a;

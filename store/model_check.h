@@ -23,6 +23,7 @@ shape_check_fn model_check_cookie_name;
 shape_check_fn model_check_protocol; /* of a word that is not available */
 shape_check_fn model_check_cidr;
 shape_check_fn model_check_listener; /* ":443", "127.0.0.1:443", "[::1]:443" */
+shape_check_fn model_check_resolver; /* "192.0.2.53:53", "[::1]:53" */
 shape_check_fn model_check_directory;
 shape_check_fn model_check_contact;
 shape_check_fn model_check_base64;

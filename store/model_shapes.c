@@ -299,6 +299,7 @@ const struct shape settings_shape[] = {
 
 static const char *const key_type_names[] = {"ecdsa-p256", "ecdsa-p384", "rsa-2048", "rsa-3072",
                                              "rsa-4096", NULL};
+static const char *const acme_preflight_names[] = {"strict", "warn", "off", NULL};
 static const char *const acme_family_names[] = {"ipv4", "any", NULL};
 
 static const struct shape acme_eab_shape[] = {
@@ -362,7 +363,12 @@ const struct shape acme_settings_shape[] = {
      .standard = "\"ipv4\"", .names = acme_family_names,
      .doc = "Address family for connections to the CA."},
     {.name = "resolver", .kind = SHAPE_STR, .offset = offsetof(struct acme_settings, resolver),
-     .is_nullable = true, .unavailable = "an own resolver for pre-checks is not available yet",
-     .doc = "Resolver for pre-checks; not available yet."},
+     .is_nullable = true, .check = model_check_resolver,
+     .doc = "Resolver that pre-checks ask, as \"192.0.2.53:53\"; null: the system's."},
+    {.name = "preflight", .kind = SHAPE_ENUM,
+     .offset = offsetof(struct acme_settings, preflight),
+     .standard = "\"strict\"", .names = acme_preflight_names,
+     .doc = "What becomes of an order that the CAA records of a name forbid: it is not placed "
+            "(\"strict\"), or placed with a warning (\"warn\"); \"off\": DNS is not asked."},
     {.name = NULL},
 };

@@ -93,5 +93,6 @@
 #define ERR_ACME_TOS                ERR_ROW(ACME_TOS)
 #define ERR_ACME_GONE               ERR_ROW(ACME_GONE)
 #define ERR_ACME_INVALID            ERR_ROW(ACME_INVALID)
+#define ERR_ACME_PREFLIGHT          ERR_ROW(ACME_PREFLIGHT)
 #define ERR_ACME_CERTIFICATE        ERR_ROW(ACME_CERTIFICATE)
 /* clang-format on */

@@ -184,6 +184,7 @@
 #define ACME_ARI_MAX_MS          86400000 /* ... whatever the CA says (RFC 9773 4.3.2) */
 #define ACME_ARI_LONG_MS         21600000 /* after an answer of no use, 6 h (4.3.3) */
 #define ACME_ARI_BATCH_MAX       8    /* of these questions in a row; orders wait meanwhile */
+#define ACME_ISSUERS_MAX         16   /* names that a CA is listed under in CAA records */
 #define DNS_ASK_LIMIT_MS         5000 /* all questions of one pre-check together */
 #define DNS_ASKED_MAX            32   /* ... of which so many are under way at once */
 #define DNS_RECORDS_MAX          256  /* in one answer */

@@ -36,7 +36,8 @@ void acme_bench_fini(struct acme_bench *b)
 void acme_bench_set(struct acme_bench *b, const char *members)
 {
     char text[2048];
-    (void)snprintf(text, sizeof(text), "{'directory': '" FAKE_CA_DIRECTORY "', %s}", members);
+    (void)snprintf(text, sizeof(text),
+                   "{'directory': '" FAKE_CA_DIRECTORY "', 'preflight': 'off', %s}", members);
     AUTO(json_decref) json_t *body = temp_json(text);
     struct invalid inv;
     struct tx *tx;

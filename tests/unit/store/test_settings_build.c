@@ -27,7 +27,7 @@ static void standard_settings_are_as_the_contract_says(void **state)
         " 'tos_agreed': false, 'eab': null, 'ca_bundle': null, 'key_type': 'ecdsa-p256',"
         " 'profile': null, 'limits': {'ledger': 'auto', 'orders': 250,"
         " 'parallel': 4}, 'preferred_chain': null, 'address_family': 'ipv4', 'resolver': "
-        "null}");
+        "null, 'preflight': 'strict'}");
     struct json_path path = {.len = 0};
     struct invalid inv;
     struct settings *s;
@@ -81,7 +81,7 @@ static const struct {
     {"directory in the clear", "{'directory': 'http://a'}", "/directory", "https", true},
     {"contact", "{'contact': ['me']}", "/contact/0", "e-mail", true},
     {"chain", "{'preferred_chain': 'X1'}", "/preferred_chain", "not available yet", true},
-    {"resolver", "{'resolver': '1.1.1.1:53'}", "/resolver", "not available yet", true},
+    {"resolver", "{'resolver': ':53'}", "/resolver", "is no resolver", true},
     {"key type", "{'key_type': 'ed25519'}", "/key_type", "\"ecdsa-p256\"", true},
 };
 /* clang-format on */
