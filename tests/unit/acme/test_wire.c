@@ -354,9 +354,26 @@ static void renewal_information_is_read(void **state)
     }
 }
 
+static void a_directory_says_who_it_is_in_caa_records(void **state)
+{
+    (void)state;
+    struct arena *a = arena_new(4096, 1 << 20);
+    struct wire_directory d;
+    static const char body[] =
+        "{" ENDPOINTS ",\"meta\":{\"caaIdentities\":[\"ca.test\",7,null,\"\",\"b.test\"]}}";
+    assert_false(failed(wire_read_directory(a, str_from(body), &d)));
+    assert_int_equal(d.issuers.count, 2);
+    assert_true(str_eq(d.issuers.items[1], STR("b.test")));
+    assert_false(failed(wire_read_directory(
+        a, STR("{" ENDPOINTS ",\"meta\":{\"caaIdentities\":\"ca.test\"}}"), &d)));
+    assert_int_equal(d.issuers.count, 0);
+    arena_free(a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_directory_says_who_it_is_in_caa_records),
         cmocka_unit_test(only_https_addresses_are_addresses),
         cmocka_unit_test_setup_teardown(a_directory_is_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_order_is_read, set_up, tear_down),
