@@ -134,6 +134,11 @@ void conn_stop(struct conn *c)
     end(c, fail(ERR_SHUTTING_DOWN, 0));
 }
 
+static bool is_shared(const struct conn *c)
+{
+    return codec_is_multiplexed(c->link.codec);
+}
+
 /* Everything is queued; once it is sent our direction ends, and the client's is read until
  * it does: closing with unread bytes would reset the connection and lose the answer. */
 static void linger(struct conn *c)
@@ -142,7 +147,7 @@ static void linger(struct conn *c)
     codec_refuse_reuse(c->link.codec);
     c->idle_since_ms = loop_now_ms(c->worker->loop);
     link_half_close(&c->link);
-    link_discard_input(&c->link);
+    link_discard_input(&c->link, is_shared(c) ? H2_LINGER_BYTES : UINT64_MAX);
     loop_timer_set(c->worker->loop, &c->timer, LINGER_MS);
 }
 
@@ -163,11 +168,6 @@ static void take_next(struct conn *c)
         return;
     link_resume(&c->link);
     link_read_soon(&c->link);
-}
-
-static bool is_shared(const struct conn *c)
-{
-    return codec_is_multiplexed(c->link.codec);
 }
 
 /* Nothing is under way.  What is still to be sent may need the client's leave: then it is

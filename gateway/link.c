@@ -135,8 +135,9 @@ void link_half_close(struct link *l)
     link_flush_soon(l);
 }
 
-void link_discard_input(struct link *l)
+void link_discard_input(struct link *l, uint64_t max_bytes)
 {
+    l->priv.discard_left = max_bytes;
     l->priv.is_discarding = true;
     l->priv.is_paused = false;
     l->priv.is_input_over = false;
@@ -165,8 +166,12 @@ static void report(struct link *l, struct err e)
 static struct err feed(struct link *l, struct str bytes, bool is_from_in)
 {
     size_t used = 0;
-    if (l->priv.is_discarding)
+    if (l->priv.is_discarding && bytes.len > l->priv.discard_left)
+        return fail(ERR_IO, 0);
+    if (l->priv.is_discarding) {
+        l->priv.discard_left -= bytes.len;
         return OK;
+    }
     l->priv.is_feeding = true;
     struct err e = codec_feed(l->codec, bytes, &used);
     l->priv.is_feeding = false;

@@ -54,7 +54,8 @@ struct link {
         bool is_input_over;     /* EOF or an error: nothing more will be read */
         bool is_output_over;    /* a write failed: what is queued is dropped */
         bool is_half_closing;   /* FIN goes out when the queue is empty */
-        bool is_discarding;     /* input is read and dropped */
+        bool is_discarding;     /* input is read and dropped ... */
+        uint64_t discard_left;  /* ... so many bytes of it */
         struct err write_error; /* the first; of link_pass: told by the next flush */
         bool is_silence_due;    /* until something of ours has left */
         bool is_feeding;        /* inside the codec: closing must wait */
@@ -133,8 +134,9 @@ void link_resume(struct link *l);
 void link_half_close(struct link *l);
 
 /* From now on input is read and dropped, up to its end (on_eof): so that our last answer is
- * not lost to a reset, which closing a socket with unread bytes would send. */
-void link_discard_input(struct link *l);
+ * not lost to a reset, which closing a socket with unread bytes would send. Beyond max_bytes:
+ * on_error, ERR_IO. */
+void link_discard_input(struct link *l, uint64_t max_bytes);
 
 /* Closes so that the peer sees a cut: what is queued is lost. Harmless if closed. */
 void link_cut(struct link *l);

@@ -86,7 +86,14 @@
 #define H2_QUEUE_MAX_BYTES     (9 * MIB)   /* of a stream, unsent: as LINK_OUT_MAX_BYTES */
 #define H2_QUEUED_BUDGET_BYTES (4 * MIB)   /* unsent of a connection; then each byte ... */
 #define H2_QUEUED_WEIGHT       16          /* ... counts so often: targets pause sooner */
-#define H2_GLITCHES_MAX        500  /* resets, pings, ... that no answer sent has made up for */
+#define H2_GLITCHES_MAX        500 /* resets, pings, ... that no answer sent has made up for */
+#define H2_TURN_FIELDS         500 /* decoded at once, then others get their turn: 25 heads */
+#define H2_SURPLUS_FIELDS      8   /* of a head that is refused: the rest is passed over ... */
+#define H2_SURPLUS_GLITCHES    100 /* ... and as bad as so many glitches */
+#define H2_SURPLUS_BYTES       512 /* of a head that is malformed: a glitch */
+#define H2_LINGER_BYTES        (1 * MIB) /* read on behind GOAWAY: what was on its way */
+#define H2_EXCUSES_OF_DATA     3 /* PINGs and small WINDOW_UPDATEs that a piece sent allows */
+#define H2_EXCUSES_MAX         300
 #define H2_USEFUL_BYTES        1024 /* a DATA frame from which on it makes up for a glitch */
 #define H2_UPDATE_MIN_BYTES    256  /* smaller WINDOW_UPDATEs are glitches */
 

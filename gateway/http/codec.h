@@ -119,9 +119,9 @@ static inline bool codec_is_multiplexed(const struct codec *c)
 }
 
 /* Takes *ret_used bytes: all of them, unless in the server role of HTTP/1.1 a request stands
- * behind one whose answer has not been sent: the rest is to be offered again after that, and
- * feed_eof comes only when nothing is left. When the exchanges are over and another cannot
- * be, input is dropped. */
+ * behind one whose answer has not been sent: the rest is to be offered again after that; or
+ * HTTP/2 has done enough for one turn: in the next one. feed_eof comes only when nothing is
+ * left. When the exchanges are over and another cannot be, input is dropped. */
 static inline struct err codec_feed(struct codec *c, struct str bytes, size_t *ret_used)
 {
     return c->ops->feed(c, bytes, ret_used);

@@ -65,6 +65,8 @@ static int write_body(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *
     take_bytes(h, s, len);
     if (len >= H2_USEFUL_BYTES)
         h2_note_use(h);
+    if (len > 0 && h->excuses < H2_EXCUSES_MAX)
+        h->excuses += H2_EXCUSES_OF_DATA;
     if (len > 0 && !list_has_node(&s->sent_node))
         list_push_back(&h->sent, &s->sent_node);
     return 0;

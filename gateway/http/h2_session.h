@@ -38,7 +38,9 @@ struct h2 {
     bool is_reading;    /* inside the library, which does not write meanwhile */
     bool is_in_section; /* a HEADERS has begun, and its last CONTINUATION has not come */
     unsigned glitches;
-    struct err error; /* ends the connection; told by feed */
+    unsigned excuses;     /* PINGs and small WINDOW_UPDATEs that are none */
+    unsigned turn_fields; /* decoded in this feed */
+    struct err error;     /* ends the connection; told by feed */
     struct list streams;
     size_t stream_count;
     size_t queued_bytes; /* of all streams */
@@ -84,7 +86,8 @@ struct h2_stream {
         OUT_CUT
     } out_state;
     unsigned interim_count;
-    bool is_head; /* the request is HEAD */
+    unsigned surplus_fields; /* of a head that was refused by then */
+    bool is_head;            /* the request is HEAD */
     bool is_paused;
     bool is_deferred; /* the library waits for resume_data */
     bool is_closed;   /* by the library */

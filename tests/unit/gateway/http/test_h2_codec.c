@@ -19,6 +19,7 @@ struct bench {
     struct arena *arenas[IDS_MAX];
     unsigned begun;
     unsigned resets;
+    unsigned turns; /* that the last run took */
     size_t body_bytes;
     struct h2_shared shared;
     bool is_stuck; /* nothing leaves */
@@ -151,8 +152,15 @@ static void close_bench(struct bench *b)
 
 static void run(struct bench *b)
 {
-    size_t used;
-    b->error = codec_feed(b->codec, buf_view(&b->in), &used);
+    size_t used = 1;
+    b->error = OK;
+    b->turns = 0;
+    while (!failed(b->error) && buf_len(&b->in) > 0) {
+        assert_true(used > 0);
+        b->error = codec_feed(b->codec, buf_view(&b->in), &used);
+        buf_consume(&b->in, used);
+        b->turns++;
+    }
     buf_clear(&b->in);
     struct err e = codec_fill(b->codec);
     if (!failed(b->error))
@@ -469,6 +477,51 @@ static void windows_do_not_grow_for_a_slow_target_or_beyond_the_budget(void **st
     codec_pause(b.codec, 3);
     assert_int_equal(upload_once(&b, 3, H2_WINDOW_BYTES), 0);
     assert_int_equal(b.shared.growth_left, MIB);
+    close_bench(&b);
+}
+
+/* Others get their turn while one asks for a great deal at once. */
+static void much_is_done_in_turns(void **state)
+{
+    struct bench b;
+    struct buf block;
+    (void)state;
+    open_bench(&b, false);
+    buf_init(&block, TEXT_MAX_BYTES);
+    for (unsigned i = 0; i < 200; i++)
+        h2_frames_field(&block, STR("x"), STR("y"));
+    for (uint32_t id = 1; id < 60; id += 2)
+        h2_frames_add(&b.in, H2_HEADERS, H2_END_HEADERS | H2_END_STREAM, id, buf_view(&block));
+    run(&b);
+    assert_ok(b.error);
+    assert_int_equal(b.turns, 30 / 3); /* heads: the third goes beyond H2_TURN_FIELDS */
+    buf_fini(&block);
+    close_bench(&b);
+}
+
+/* RFC 7541 6.1: a byte for a field of 100 that was put into the table. */
+static void bombs_of_hpack_are_glitches(void **state)
+{
+    static char bomb[16000];
+    struct bench b;
+    uint32_t code = 0;
+    struct buf block;
+    (void)state;
+    open_bench(&b, false);
+    buf_init(&block, TEXT_MAX_BYTES);
+    memset(bomb, 'b', 100);
+    assert_ok(buf_append(&block, STR("\x40\x01x\x64"))); /* with indexing; 100 bytes follow */
+    assert_ok(buf_append(&block, str_make(bomb, 100)));
+    memset(bomb, (char)0xbe, sizeof(bomb));
+    assert_ok(buf_append(&block, str_make(bomb, sizeof(bomb))));
+    for (uint32_t id = 1; id < 60; id += 2)
+        h2_frames_add(&b.in, H2_HEADERS, H2_END_HEADERS | H2_END_STREAM, id, buf_view(&block));
+    run(&b);
+    assert_err(b.error, ERR_BAD_REQUEST);
+    assert_true(b.begun <= 1 + H2_GLITCHES_MAX / H2_SURPLUS_GLITCHES);
+    assert_int_equal(count_frames(&b, H2_GOAWAY, &code), 1);
+    assert_int_equal(code, 11);
+    buf_fini(&block);
     close_bench(&b);
 }
 
@@ -858,6 +911,8 @@ int main(void)
         cmocka_unit_test(windows_grow_by_what_a_round_trip_brings),
         cmocka_unit_test(windows_do_not_grow_for_a_slow_target_or_beyond_the_budget),
         cmocka_unit_test(small_bodies_cause_no_ping),
+        cmocka_unit_test(much_is_done_in_turns),
+        cmocka_unit_test(bombs_of_hpack_are_glitches),
         cmocka_unit_test(answers_to_no_ping_are_glitches),
         cmocka_unit_test(a_sign_of_life_is_asked_for_once),
         cmocka_unit_test(an_upgrade_is_asked_for_where_it_is_taken),
