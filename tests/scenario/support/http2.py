@@ -291,6 +291,7 @@ class ServerConnection:
             h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: server.max_streams,
             h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL: int(server.takes_upgrades)})
         self.open = {}          # stream -> (headers, body so far)
+        self.trailers = {}      # stream -> fields
         self.tunnels = set()
         self.h2.initiate_connection()
         self.flush()
@@ -358,6 +359,8 @@ class ServerConnection:
         elif isinstance(event, h2.events.DataReceived):
             self.open[stream][1].extend(event.data)
             self.h2.acknowledge_received_data(event.flow_controlled_length, stream)
+        elif isinstance(event, h2.events.TrailersReceived):
+            self.trailers[stream] = event.headers
         elif isinstance(event, h2.events.StreamReset):
             self.open.pop(stream, None)
         elif isinstance(event, h2.events.StreamEnded):

@@ -31,6 +31,7 @@ class Response:
         self.version, self.status, self.reason = version, status, reason
         self.headers = headers
         self.body, self.trailers, self.complete = b"", Fields(), True
+        self.interim = []
         self.received = 0      # body bytes, also when the body itself was thrown away
 
     def __repr__(self):
@@ -121,12 +122,15 @@ class Client:
         return self.read(method)
 
     def read(self, method="GET", keep_body=True):
-        """Read one final response; 100 and 103 on the way are skipped."""
+        """Read one final response; its `interim` are the statuses on the way."""
+        interim = []
         while True:
             response = self.read_head()
             if response.status == 101 or response.status >= 200:
+                response.interim = interim
                 self._read_body(response, method, keep_body)
                 return response
+            interim.append(response.status)
 
     def read_head(self):
         """Read one head: an interim response, or one whose body is read otherwise."""
