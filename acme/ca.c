@@ -173,6 +173,7 @@ struct err ca_new(const struct ca_options *o, struct ca **ret_ca)
             .directory = o->settings->directory,
             .ca_bundle = o->settings->ca_bundle,
             .is_ipv4_only = o->settings->address_family == ACME_FAMILY_IPV4,
+            .conditions = store_conditions(o->store),
         },
         &ca->client));
     *ret_ca = TAKE(ca);

@@ -17,7 +17,7 @@ struct client {
     struct wire_directory directory;
     uint64_t directory_read_ms;
     struct nonce_pool nonces;
-    bool is_skew_told;
+    enum condition_state clock; /* beside the CA's */
 };
 
 /* Pause before try n+1 after a badNonce: a CA with several front ends needs a moment. */
@@ -32,18 +32,36 @@ static struct err say(struct problem *why, const struct err_kind *kind, struct s
     return e;
 }
 
+static void tell_clock(struct client *c, struct arena *a, int64_t skew_s)
+{
+    bool is_ahead = skew_s > 0;
+    if (c->clock == CONDITION_BAD)
+        log_warn("clock_differs", KV_STR("ca", c->options.directory),
+                 KV_I64("ahead_s", skew_s));
+    if (c->options.conditions == NULL)
+        return;
+    struct condition found = {.kind = CONDITION_CLOCK, .state = c->clock, .at = clock_now_at()};
+    if (c->clock == CONDITION_BAD)
+        found.words =
+            arena_fmt(a, "this machine's clock is %lld seconds %s that of %.*s",
+                      (long long)(is_ahead ? skew_s : -skew_s),
+                      is_ahead ? "ahead of" : "behind", STR_ARG(c->options.directory));
+    conditions_put(c->options.conditions, &found);
+}
+
 /* A wrong clock makes certificates look expired, or not begun: said once. */
-static void compare_clocks(struct client *c, struct str date)
+static void compare_clocks(struct client *c, struct arena *a, struct str date)
 {
     int64_t at;
     if (failed(units_parse_http_date(date, &at)))
         return;
     int64_t skew_s = clock_now_at() - at;
     bool is_off = skew_s > ACME_SKEW_TOLD_S || skew_s < -ACME_SKEW_TOLD_S;
-    if (is_off && !c->is_skew_told)
-        log_warn("clock_differs", KV_STR("ca", c->options.directory),
-                 KV_I64("ahead_s", skew_s));
-    c->is_skew_told = is_off;
+    enum condition_state clock = is_off ? CONDITION_BAD : CONDITION_GOOD;
+    bool is_news = clock != c->clock;
+    c->clock = clock;
+    if (is_news)
+        tell_clock(c, a, skew_s);
 }
 
 /* Sends, and keeps the nonce that every answer brings, also one with an error (RFC 8555 6.5).
@@ -60,7 +78,7 @@ static struct err exchange(struct client *c, struct arena *a, struct fetch_reque
         problem_set(why, e, ret_reply->words);
         return e;
     }
-    compare_clocks(c, ret_reply->date);
+    compare_clocks(c, a, ret_reply->date);
     nonce_pool_put(&c->nonces, ret_reply->nonce, clock_mono_ms());
     if (ret_reply->status >= 200 && ret_reply->status <= 299)
         return OK;

@@ -12,6 +12,7 @@
 
 #include "acme/fetch.h"
 #include "acme/wire.h"
+#include "store/condition.h"
 
 #include <openssl/evp.h>
 
@@ -22,6 +23,7 @@ struct client_options {
     struct str directory; /* address */
     struct str ca_bundle;
     bool is_ipv4_only;
+    struct conditions *conditions; /* told whether the clocks agree; NULL: nobody is */
 };
 struct err client_new(const struct client_options *o, struct client **ret_client);
 void client_free(struct client *c);

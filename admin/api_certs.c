@@ -1,5 +1,6 @@
 #include "admin/api_resource.h"
 #include "admin/body.h"
+#include "admin/condition_report.h"
 #include "store/ledger.h"
 
 #include "gateway/base/clock.h"
@@ -92,6 +93,18 @@ struct err api_certs_limits(struct api_call *call)
     for (size_t i = 0; i < count; i++)
         TRY(admin_reply_item(call->reply, ledger_use_to_json(&uses[i])));
     return admin_reply_items_end(call->reply);
+}
+
+/* What handshakes with ourselves got; no part of the object either. */
+struct err api_certs_served(struct api_call *call)
+{
+    AUTO(snapshot_unref) const struct snapshot *s = store_snapshot(call->api->store);
+    const struct cert *c = snapshot_cert_find(s, call->id);
+    if (c == NULL)
+        return api_resource_missing(call, &certs, call->id);
+    AUTO(json_decref)
+    json_t *doc = condition_report_served(store_conditions(call->api->store), c);
+    return admin_reply_json(call->reply, 200, doc);
 }
 
 struct err api_certs_put(struct api_call *call)

@@ -3,6 +3,7 @@
  * api_status_show -> counts, listeners, warnings, routes (describe_route -> describe_target,
  * certificate_reason), certificates, last errors. */
 #include "admin/api.h"
+#include "admin/condition_report.h"
 #include "admin/route_report.h"
 #include "admin/target_report.h"
 #include "store/host_name.h"
@@ -69,8 +70,8 @@ static struct str uncovered_host(const struct cert *c, const struct route *r)
 }
 
 /* Why the route's certificate is not what it should be; empty if it is. */
-static struct str certificate_reason(struct arena *a, const struct snapshot *s,
-                                     const struct route *r)
+static struct str certificate_reason(struct arena *a, const struct api *api,
+                                     const struct snapshot *s, const struct route *r)
 {
     struct str id = wanted_cert(s, r);
     if (str_is_empty(id))
@@ -86,6 +87,10 @@ static struct str certificate_reason(struct arena *a, const struct snapshot *s,
     if (!str_is_empty(host))
         return arena_fmt(a, "certificate \"%.*s\" does not cover %.*s", STR_ARG(id),
                          STR_ARG(host));
+    struct str not_served = condition_report_not_served(a, store_conditions(api->store), c);
+    if (!str_is_empty(not_served))
+        return arena_fmt(a, "certificate \"%.*s\" is not served: %.*s", STR_ARG(id),
+                         STR_ARG(not_served));
     if (state == CERT_ACTIVE || (state == CERT_RENEWING && c->has_material))
         return STR_NONE;
     /* A failed renewal keeps the old pair serving: worth a word, not an alarm in other
@@ -107,7 +112,8 @@ static json_t *strings(const struct str_list *list)
     return TAKE(array);
 }
 
-static json_t *describe_route(struct arena *a, const struct snapshot *s, const struct route *r)
+static json_t *describe_route(struct arena *a, const struct api *api, const struct snapshot *s,
+                              const struct route *r)
 {
     AUTO(json_decref) json_t *reasons = json_array();
     AUTO(json_decref) json_t *targets = json_array();
@@ -118,7 +124,7 @@ static json_t *describe_route(struct arena *a, const struct snapshot *s, const s
             return NULL;
     }
     if (r->is_enabled)
-        add_reason(reasons, certificate_reason(a, s, r));
+        add_reason(reasons, certificate_reason(a, api, s, r));
     struct str cert = wanted_cert(s, r);
     const char *state = !r->is_enabled                  ? "disabled"
                         : json_array_size(reasons) == 0 ? "ok"
@@ -132,8 +138,8 @@ static json_t *describe_route(struct arena *a, const struct snapshot *s, const s
                      (json_int_t)upstream_waiting(&r->upstream), "targets", targets);
 }
 
-static json_t *describe_cert(const struct cert *c, const struct cert_users *users,
-                             int64_t now_at)
+static json_t *describe_cert(const struct api *api, const struct cert *c,
+                             const struct cert_users *users, int64_t now_at)
 {
     static const char *const kept[] = {"id",        "names",       "source",    "state",
                                        "not_after", "next_action", "last_error"};
@@ -144,25 +150,29 @@ static json_t *describe_cert(const struct cert *c, const struct cert_users *user
         if (json_object_set(doc, kept[i], value == NULL ? json_null() : value) != 0)
             return NULL;
     }
-    if (json_object_set_new(doc, "used_by", cert_users_of(users, c->object.id)) != 0)
+    if (json_object_set_new(doc, "used_by", cert_users_of(users, c->object.id)) != 0 ||
+        json_object_set_new(doc, "served",
+                            condition_report_served(store_conditions(api->store), c)) != 0)
         return NULL;
     return TAKE(doc);
 }
 
-static struct err add_routes(struct arena *a, const struct snapshot *s, json_t *doc)
+static struct err add_routes(struct arena *a, const struct api *api, const struct snapshot *s,
+                             json_t *doc)
 {
     const struct route *const *list;
     size_t count;
     AUTO(json_decref) json_t *array = json_array();
     TRY(snapshot_routes(s, a, &list, &count));
     for (size_t i = 0; i < count; i++) {
-        if (json_array_append_new(array, describe_route(a, s, list[i])) != 0)
+        if (json_array_append_new(array, describe_route(a, api, s, list[i])) != 0)
             return fail(ERR_MEMORY, 0);
     }
     return json_object_set(doc, "routes", array) != 0 ? fail(ERR_MEMORY, 0) : OK;
 }
 
-static struct err add_certs(struct arena *a, const struct snapshot *s, json_t *doc)
+static struct err add_certs(struct arena *a, const struct api *api, const struct snapshot *s,
+                            json_t *doc)
 {
     const struct cert *const *list;
     size_t count;
@@ -172,7 +182,7 @@ static struct err add_certs(struct arena *a, const struct snapshot *s, json_t *d
     TRY(snapshot_certs(s, a, &list, &count));
     TRY(cert_users_new(s, &users));
     for (size_t i = 0; i < count; i++) {
-        if (json_array_append_new(array, describe_cert(list[i], users, now_at)) != 0)
+        if (json_array_append_new(array, describe_cert(api, list[i], users, now_at)) != 0)
             return fail(ERR_MEMORY, 0);
     }
     return json_object_set(doc, "certificates", array) != 0 ? fail(ERR_MEMORY, 0) : OK;
@@ -245,8 +255,8 @@ struct err api_status_show(struct api_call *call)
         "listeners", listeners, "warnings", warnings(a, snapshot_settings(s), listeners));
     if (doc == NULL)
         return fail(ERR_MEMORY, 0);
-    TRY(add_routes(a, s, doc));
-    TRY(add_certs(a, s, doc));
+    TRY(add_routes(a, api, s, doc));
+    TRY(add_certs(a, api, s, doc));
     if (json_object_set_new(doc, "last_errors", ask_port(ports->recent_errors, ports->arg)) !=
         0)
         return fail(ERR_MEMORY, 0);

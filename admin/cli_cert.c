@@ -126,23 +126,50 @@ static void print_limits(struct cli *cli, const json_t *items)
     }
 }
 
+/* What handshakes with our own listeners got. */
+static void print_served(struct cli *cli, const json_t *served)
+{
+    struct str state = cli_text(cli, served, "state");
+    struct str at = cli_text(cli, served, "checked_at");
+    struct str detail = cli_text(cli, served, "detail");
+    bool is_good = str_eq(state, STR("good"));
+    if (str_is_empty(at))
+        return;
+    cli_print_pair(cli, "served",
+                   arena_fmt(cli->arena, "%s%s%s, seen %s", is_good ? "yes" : state.p,
+                             str_is_empty(detail) ? "" : ": ", detail.p, cli_when(cli, at).p),
+                   is_good ? CLI_GOOD : CLI_BAD);
+}
+
+/* A part of what is shown that is no part of the object. */
+static enum cli_exit ask_part(struct cli *cli, const char *part, json_t **ret_doc)
+{
+    struct str path = cli_path(cli, "certificates", cli->args.arguments[0]);
+    return cli_call(cli, "GET", arena_fmt(cli->arena, "%.*s/%s", STR_ARG(path), part), NULL,
+                    ret_doc);
+}
+
 static enum cli_exit show(struct cli *cli)
 {
     AUTO(json_decref) json_t *cert = NULL;
     AUTO(json_decref) json_t *limits = NULL;
+    AUTO(json_decref) json_t *served = NULL;
     struct str path = cli_path(cli, "certificates", cli->args.arguments[0]);
     enum cli_exit status = cli_call(cli, "GET", path, NULL, &cert);
     if (status == CLI_OK)
-        status = cli_call(cli, "GET", arena_fmt(cli->arena, "%.*s/limits", STR_ARG(path)), NULL,
-                          &limits);
+        status = ask_part(cli, "limits", &limits);
+    if (status == CLI_OK)
+        status = ask_part(cli, "served", &served);
     if (status != CLI_OK)
         return status;
     json_t *items = json_object_get(limits, "items");
     if (cli->is_json)
-        return json_object_set(cert, "limits", items) != 0
+        return json_object_set(cert, "limits", items) != 0 ||
+                       json_object_set(cert, "served", served) != 0
                    ? cli_complain(cli, CLI_FAILED, "out of memory")
                    : cli_print_json(cli, cert);
     print_cert(cli, cert);
+    print_served(cli, served);
     print_limits(cli, items);
     return CLI_OK;
 }

@@ -47,6 +47,7 @@ static const struct schema_row schemas[API_SCHEMA_COUNT] = {
     [API_SCHEMA_CERTIFICATE] = BASE_OBJECT("Certificate"),
     [API_SCHEMA_CERTIFICATE_LIST] = LIST_OF("CertificateList", CERTIFICATE),
     [API_SCHEMA_CERTIFICATE_LIMITS] = BASE("CertificateLimits"),
+    [API_SCHEMA_CERTIFICATE_SERVED] = BASE("CertificateServed"),
     [API_SCHEMA_CERTIFICATE_PAIR] = BASE("CertificatePair"),
     [API_SCHEMA_CERTIFICATE_PATCH] = PATCH_OF("CertificatePatch", CERTIFICATE_PAIR),
     [API_SCHEMA_REVOCATION] = BASE("Revocation"),

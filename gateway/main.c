@@ -6,6 +6,7 @@
 #include "acme/acme.h"
 #include "admin/admin.h"
 #include "admin/cli.h"
+#include "alarm/served.h"
 #include "gateway/access_log.h"
 #include "gateway/listener.h"
 #include "gateway/log_writer.h"
@@ -51,6 +52,8 @@ struct process {
     struct worker *workers[OPTIONS_WORKERS_MAX];
     unsigned worker_count;
     struct acme *acme;
+    struct served_listener https[2 * OPTIONS_LISTEN_MAX];
+    struct served *served;
     struct admin *admin;
     char host_name[256];
     struct str own_names[1 + OPTIONS_LISTEN_MAX]; /* that the admin interface answers to */
@@ -337,6 +340,21 @@ static bool has_http_listener(const struct process *p)
     return false;
 }
 
+/* Own handshakes go where clients go. */
+static struct err start_served(struct process *p)
+{
+    struct served_options o = {.listeners = p->https, .worker_count = p->worker_count};
+    for (size_t i = 0; i < p->listeners->count && o.listener_count < ARRAY_LEN(p->https); i++) {
+        const struct listener_address *it = &p->listeners->items[i];
+        if (it->kind != LISTENER_HTTPS)
+            continue;
+        struct served_listener *l = &p->https[o.listener_count++];
+        *l = (struct served_listener){.text = str_from(it->text), .port = it->port};
+        memcpy(l->address, it->address, sizeof(l->address));
+    }
+    return served_start(p->store, &o, &p->served);
+}
+
 static struct own_names collect_names(struct process *p)
 {
     const struct option_list *given = &p->options.admin_hosts;
@@ -352,6 +370,7 @@ static struct err start_control(struct process *p)
 {
     struct acme_options acme = {.has_http_listener = has_http_listener(p),
                                 .crash_at = p->options.crash_at};
+    TRY(start_served(p));
     TRY(acme_start(p->store, &acme, &p->acme));
     struct admin_ports ports = {.arg = p,
                                 .listeners = list_listeners,
@@ -434,6 +453,7 @@ static void stop(struct process *p)
 {
     atomic_store(&p->is_ready, false);
     acme_stop(p->acme);
+    served_stop(p->served);
     for (unsigned i = 0; i < p->worker_count; i++)
         worker_drain(p->workers[i]);
     for (unsigned i = 0; i < p->worker_count; i++)

@@ -141,6 +141,7 @@ static struct err open_all(struct store *s, const char *data_dir, struct invalid
     if (!s->has_writer)
         return fail(ERR_MEMORY, 0);
     TRY(publisher_new(&s->publisher));
+    TRY(conditions_new(&s->conditions));
     TRY(open_db(s, data_dir));
     TRY(open_seal(s));
     TRY(seal_derive(s->seal, STR("sticky"), &s->sticky_key));
@@ -170,6 +171,7 @@ void store_close(struct store *s)
         return;
     checkpointer_free(s->checkpointer);
     publisher_free(s->publisher);
+    conditions_free(s->conditions);
     db_close(s->db);
     secret_fini(&s->sticky_key);
     seal_free(s->seal);
@@ -184,6 +186,11 @@ void store_close(struct store *s)
 struct publisher *store_publisher(struct store *s)
 {
     return s->publisher;
+}
+
+struct conditions *store_conditions(struct store *s)
+{
+    return s->conditions;
 }
 
 const struct snapshot *store_snapshot(struct store *s)

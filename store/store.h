@@ -14,6 +14,7 @@
  *          acknowledged write. */
 #pragma once
 
+#include "store/condition.h"
 #include "store/publisher.h"
 #include "store/snapshot.h"
 
@@ -32,6 +33,9 @@ void store_close(struct store *s);
 AUTO_DEFINE(store_close, struct store *)
 
 struct publisher *store_publisher(struct store *s);
+
+/* What has been found out while running (condition.h). */
+struct conditions *store_conditions(struct store *s);
 
 /* The current snapshot with a reference for the caller. */
 const struct snapshot *store_snapshot(struct store *s);

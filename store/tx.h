@@ -24,6 +24,7 @@ struct store {
     struct seal *seal;
     struct secret sticky_key; /* what sticky cookies are signed with */
     struct publisher *publisher;
+    struct conditions *conditions;
     struct trust trust;
     pthread_mutex_t writer;
     bool has_writer; /* the mutex is there */

@@ -30,15 +30,16 @@
 #define HEADER_OPS_MAX         64  /* header set/add/remove entries per route and direction */
 #define TEMPLATE_VARIABLES_MAX 16  /* in one header value: each may be a whole URI */
 #define RESPOND_BODY_MAX_BYTES                                                                 \
-    (64 * KIB)                       /* of a fixed answer; larger ones belong to a target */
-#define PINS_MAX         8           /* current and next keys of a target, with room */
-#define ID_MAX_BYTES     64          /* slugs appear in paths, tables and metrics */
-#define PEM_MAX_BYTES    (256 * KIB) /* a chain of 20 RSA-4096 certificates is 60 KiB */
-#define CHAIN_MAX        20          /* certificates in one chain */
-#define DB_LOG_PAGES     200         /* in the write-ahead log, then a thread copies them */
-#define DB_LOG_MAX_PAGES 4096        /* ... and then the change that wrote so many: 16 MiB */
-#define CHALLENGES_MAX   10000       /* open ACME challenges at once */
-#define PUBLISH_WAIT_MS  5000        /* a write waits so long for the slowest worker */
+    (64 * KIB)                          /* of a fixed answer; larger ones belong to a target */
+#define PINS_MAX            8           /* current and next keys of a target, with room */
+#define ID_MAX_BYTES        64          /* slugs appear in paths, tables and metrics */
+#define PEM_MAX_BYTES       (256 * KIB) /* a chain of 20 RSA-4096 certificates is 60 KiB */
+#define CHAIN_MAX           20          /* certificates in one chain */
+#define DB_LOG_PAGES        200         /* in the write-ahead log, then a thread copies them */
+#define DB_LOG_MAX_PAGES    4096        /* ... and then the change that wrote so many: 16 MiB */
+#define CHALLENGES_MAX      10000       /* open ACME challenges at once */
+#define CONDITION_WORDS_MAX 1024        /* bytes; what was found out, in a sentence */
+#define PUBLISH_WAIT_MS     5000        /* a write waits so long for the slowest worker */
 
 /* gateway: client side */
 #define CONNS_PER_WORKER_MAX     100000 /* beyond it new ones are closed at once */
@@ -197,3 +198,12 @@
 #define DNS_RECORDS_MAX          256  /* in one answer */
 #define DNS_ALIASES_MAX          10   /* CNAMEs in a row; resolvers stop there as well */
 #define ACME_SKEW_MAX_S          3600 /* a fresh certificate may begin this far in our future */
+
+/* alarm */
+#define SERVED_LIMIT_MS          3000 /* connecting to ourselves; each read then */
+#define SERVED_SHAKES_PER_WORKER 4    /* the kernel spreads them: 2 % miss one worker */
+#define SERVED_SHAKES_MAX        256  /* ... for a certificate, names and workers considered */
+#define SERVED_ROUNDS            3    /* looks at what is wrong before it is said */
+#define SERVED_ROUND_MS          1000 /* ... and between them: workers have it by then */
+#define SERVED_AGAIN_S           60   /* what is not good is looked at again */
+#define SERVED_PACE_MS           5    /* between certificates: traffic goes first */
