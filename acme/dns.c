@@ -176,9 +176,7 @@ static void ask(struct pending *p)
 /* ---- the call ---- */
 
 /* Answers with an error are wanted as they are: "SERVFAIL" and "nobody is there" have different
- * cures. Each question has a port of its own: harder to forge for, and c-ares gives up all that
- * wait on a socket when one answer on it is garbled. (Debian 12's c-ares cannot be told so, and
- * does not give them up.) */
+ * cures. */
 static struct err open_channel(struct inquiry *q, struct ares_options *o)
 {
     *o = (struct ares_options){.flags = ARES_FLAG_NOCHECKRESP | ARES_FLAG_NOALIASES,
@@ -187,10 +185,6 @@ static struct err open_channel(struct inquiry *q, struct ares_options *o)
                                .sock_state_cb = on_socket_state,
                                .sock_state_cb_data = q};
     int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB;
-#ifdef ARES_OPT_UDP_MAX_QUERIES
-    o->udp_max_queries = 1;
-    mask |= ARES_OPT_UDP_MAX_QUERIES;
-#endif
     int status = ares_init_options(&q->channel, o, mask);
     if (status != ARES_SUCCESS)
         return fail(status == ARES_ENOMEM ? ERR_MEMORY : ERR_IO, status);

@@ -143,25 +143,48 @@ static struct err list_changes(struct api_call *call, const struct snapshot *bef
                    settings_to_json(snapshot_settings(after))));
     TRY(add_change(changes, "acme", STR("acme"), acme_settings_to_json(snapshot_acme(before)),
                    acme_settings_to_json(snapshot_acme(after))));
+    TRY(add_change(changes, "alarms", STR("alarms"),
+                   alarm_settings_to_json(snapshot_alarms(before)),
+                   alarm_settings_to_json(snapshot_alarms(after))));
     TRY(add_routes(call, before, after, changes));
     *ret_changes = TAKE(changes);
     return OK;
 }
 
-/* The certificate authority and its credentials are an administrator's, by whichever door. */
-static struct err check_acme_scope(struct api_call *call, const json_t *doc, json_t *changes)
+/* Parts with credentials are an administrator's, by whichever door. */
+static const struct guarded_part {
+    const char *name, *object, *secret;
+} guarded_parts[] = {
+    {"acme", "eab", "hmac"},
+    {"alarms", "webhook", "hmac_key"},
+    {"alarms", "email", "password"},
+};
+
+static bool touches(const struct guarded_part *part, const json_t *doc, json_t *changes)
 {
     size_t i;
     json_t *change;
-    const json_t *eab = json_object_get(json_object_get(doc, "acme"), "eab");
+    const json_t *object = json_object_get(json_object_get(doc, part->name), part->object);
     /* A secret never shows among the changes; sending one is enough. */
-    bool is_touched = json_is_string(json_object_get(eab, "hmac"));
+    bool is_touched = json_is_string(json_object_get(object, part->secret));
     json_array_foreach(changes, i, change) is_touched |=
-        str_eq(json_str(json_object_get(change, "kind")), STR("acme"));
-    if (!is_touched || auth_allows(call->caller.scopes, SCOPE_ADMIN))
+        str_eq(json_str(json_object_get(change, "kind")), str_from(part->name));
+    return is_touched;
+}
+
+static struct err check_scope(struct api_call *call, const json_t *doc, json_t *changes)
+{
+    if (auth_allows(call->caller.scopes, SCOPE_ADMIN))
         return OK;
-    call->detail = STR("changing \"acme\" needs a token with the scope \"admin\"");
-    return fail(ERR_FORBIDDEN, 0);
+    for (size_t i = 0; i < ARRAY_LEN(guarded_parts); i++) {
+        if (!touches(&guarded_parts[i], doc, changes))
+            continue;
+        call->detail = arena_fmt(call->request->arena,
+                                 "changing \"%s\" needs a token with the scope \"admin\"",
+                                 guarded_parts[i].name);
+        return fail(ERR_FORBIDDEN, 0);
+    }
+    return OK;
 }
 
 static struct err read_dry_run(struct api_call *call, bool *ret_is_dry)
@@ -202,7 +225,7 @@ static struct err replace_config(struct api_call *call)
     TRY(tx_config_replace(tx, doc, &call->inv));
     AUTO(json_decref) json_t *changes = NULL;
     TRY(list_changes(call, before, tx_view(tx), &changes));
-    TRY(check_acme_scope(call, doc, changes));
+    TRY(check_scope(call, doc, changes));
     AUTO(json_decref)
     json_t *answer =
         json_pack("{s:b, s:I, s:O}", "dry_run", (int)is_dry, "routes",

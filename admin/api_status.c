@@ -257,6 +257,8 @@ struct err api_status_show(struct api_call *call)
         return fail(ERR_MEMORY, 0);
     TRY(add_routes(a, api, s, doc));
     TRY(add_certs(a, api, s, doc));
+    if (json_object_set_new(doc, "alarms", ask_port(ports->alarms, ports->arg)) != 0)
+        return fail(ERR_MEMORY, 0);
     if (json_object_set_new(doc, "last_errors", ask_port(ports->recent_errors, ports->arg)) !=
         0)
         return fail(ERR_MEMORY, 0);

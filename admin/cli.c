@@ -26,6 +26,7 @@ static const struct group groups[] = {
     {"stream", "TCP and UDP ports (not available yet)", cli_stream_commands},
     {"cert", "certificates: issued, imported, renewed", cli_cert_commands},
     {"acme", "where certificates come from", cli_acme_commands},
+    {"alarm", "what is wrong, and who is told", cli_alarm_commands},
     {"settings", "settings of the whole gateway", cli_settings_commands},
     {"token", "tokens for the API over the network", cli_token_commands},
     {NULL, NULL, cli_status_commands},

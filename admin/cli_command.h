@@ -45,6 +45,7 @@ extern const struct cli_command cli_route_commands[];
 extern const struct cli_command cli_stream_commands[];
 extern const struct cli_command cli_cert_commands[];
 extern const struct cli_command cli_acme_commands[];
+extern const struct cli_command cli_alarm_commands[];
 extern const struct cli_command cli_settings_commands[];
 extern const struct cli_command cli_token_commands[];
 extern const struct cli_command cli_config_commands[];

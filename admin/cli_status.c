@@ -281,6 +281,22 @@ static void print_warnings(struct cli *cli, const json_t *warnings)
         cli_say(cli, "%.*s\n", STR_ARG(json_str(json_array_get(warnings, i))));
 }
 
+/* What people were told. */
+static void print_alarms(struct cli *cli, const json_t *alarms)
+{
+    size_t count = json_array_size(alarms);
+    if (count > 0)
+        print_title(cli, "Alarms");
+    for (size_t i = 0; i < count && i < ROUTES_SHOWN_MAX; i++) {
+        const json_t *alarm = json_array_get(alarms, i);
+        struct str about = cli_text(cli, alarm, "certificate");
+        cli_say(cli, "%s%s%s: %s\n", cli_text(cli, alarm, "title").p,
+                str_is_empty(about) ? "" : ", ", about.p, cli_text(cli, alarm, "detail").p);
+    }
+    if (count > ROUTES_SHOWN_MAX)
+        cli_say(cli, "... and %zu more; see gatehouse alarm list\n", count - ROUTES_SHOWN_MAX);
+}
+
 static enum cli_exit print_status(struct cli *cli)
 {
     AUTO(json_decref) json_t *doc = NULL;
@@ -289,6 +305,7 @@ static enum cli_exit print_status(struct cli *cli)
         return status != CLI_OK ? status : cli_print_json(cli, doc);
     print_head(cli, doc);
     print_listeners(cli, json_object_get(doc, "listeners"));
+    print_alarms(cli, json_object_get(doc, "alarms"));
     print_warnings(cli, json_object_get(doc, "warnings"));
     print_routes(cli, json_object_get(doc, "routes"));
     print_certs(cli, json_object_get(doc, "certificates"));

@@ -19,6 +19,13 @@ struct admin_ports {
      * NULL. */
     json_t *(*recent_errors)(void *arg);
 
+    /* What is wrong now, an array as in GET /v1/alarms; may be NULL. */
+    json_t *(*alarms)(void *arg);
+
+    /* Tells everybody who is told of alarms, as a test: [{"channel", "ok", "detail"}]; may be
+     * NULL. */
+    json_t *(*alarm_test)(void *arg);
+
     /* True once every listener is open and every worker serves; may be NULL: always ready. */
     bool (*is_ready)(void *arg);
 

@@ -6,6 +6,7 @@
 #include "acme/acme.h"
 #include "admin/admin.h"
 #include "admin/cli.h"
+#include "alarm/alarm.h"
 #include "alarm/served.h"
 #include "gateway/access_log.h"
 #include "gateway/listener.h"
@@ -54,6 +55,7 @@ struct process {
     struct acme *acme;
     struct served_listener https[2 * OPTIONS_LISTEN_MAX];
     struct served *served;
+    struct alarm *alarm;
     struct admin *admin;
     char host_name[256];
     struct str own_names[1 + OPTIONS_LISTEN_MAX]; /* that the admin interface answers to */
@@ -289,6 +291,24 @@ static json_t *list_recent_errors(void *arg)
     return log_writer_recent(p->writer);
 }
 
+static json_t *list_alarms(void *arg)
+{
+    const struct process *p = arg;
+    return alarm_list(p->alarm);
+}
+
+static json_t *test_alarms(void *arg)
+{
+    const struct process *p = arg;
+    return alarm_test(p->alarm);
+}
+
+static void put_metrics(void *arg, struct buf *out)
+{
+    const struct process *p = arg;
+    alarm_metrics(p->alarm, out);
+}
+
 static bool is_ready(void *arg)
 {
     struct process *p = arg;
@@ -370,16 +390,21 @@ static struct err start_control(struct process *p)
 {
     struct acme_options acme = {.has_http_listener = has_http_listener(p),
                                 .crash_at = p->options.crash_at};
+    struct own_names names = collect_names(p);
     TRY(start_served(p));
+    TRY(alarm_start(p->store, str_from(p->host_name), &p->alarm));
     TRY(acme_start(p->store, &acme, &p->acme));
     struct admin_ports ports = {.arg = p,
                                 .listeners = list_listeners,
                                 .recent_errors = list_recent_errors,
+                                .alarms = list_alarms,
+                                .alarm_test = test_alarms,
+                                .metrics = put_metrics,
                                 .is_ready = is_ready};
     struct admin_options admin = {.unix_fd = p->unix_fd,
                                   .tcp_fds = &p->admin_fd,
                                   .tcp_count = p->admin_fd >= 0 ? 1 : 0,
-                                  .own_names = collect_names(p)};
+                                  .own_names = names};
     return admin_start(p->store, &admin, &ports, &p->admin);
 }
 
@@ -458,7 +483,9 @@ static void stop(struct process *p)
         worker_drain(p->workers[i]);
     for (unsigned i = 0; i < p->worker_count; i++)
         worker_join(p->workers[i]);
+    alarm_stop(p->alarm);
     admin_stop(p->admin);
+    alarm_free(p->alarm);
     if (p->unix_fd >= 0)
         remove_unix_socket(p);
     store_close(p->store);

@@ -145,6 +145,7 @@ struct err draft_new(const struct snapshot *s, struct snapshot **ret_draft)
     d->base = s->base;
     d->settings = settings_ref(s->settings);
     d->acme = acme_settings_ref(s->acme);
+    d->alarms = alarm_settings_ref(s->alarms);
     d->routes = pmap_ref(&s->routes);
     d->checked = pmap_ref(&s->checked);
     d->hosts = pmap_ref(&s->hosts);
@@ -177,6 +178,7 @@ void snapshot_unref(const struct snapshot *s)
     struct snapshot *own = COUNTED_MUTABLE(struct snapshot, s);
     settings_unref(own->settings);
     acme_settings_unref(own->acme);
+    alarm_settings_unref(own->alarms);
     if (own->routes.type != NULL) {
         pmap_unref(&own->routes);
         pmap_unref(&own->checked);
@@ -207,6 +209,13 @@ void draft_set_acme(struct snapshot *d, const struct acme_settings *s)
     (void)acme_settings_ref(s);
     acme_settings_unref(d->acme);
     d->acme = s;
+}
+
+void draft_set_alarms(struct snapshot *d, const struct alarm_settings *s)
+{
+    (void)alarm_settings_ref(s);
+    alarm_settings_unref(d->alarms);
+    d->alarms = s;
 }
 
 /* ---- routes ---- */

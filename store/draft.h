@@ -24,6 +24,7 @@ struct err draft_new(const struct snapshot *s, struct snapshot **ret_draft);
 
 void draft_set_settings(struct snapshot *d, const struct settings *s);
 void draft_set_acme(struct snapshot *d, const struct acme_settings *s);
+void draft_set_alarms(struct snapshot *d, const struct alarm_settings *s);
 
 /* ---- routes ---- */
 

@@ -18,6 +18,11 @@ const struct acme_settings *snapshot_acme(const struct snapshot *s)
     return s->acme;
 }
 
+const struct alarm_settings *snapshot_alarms(const struct snapshot *s)
+{
+    return s->alarms;
+}
+
 /* ---- lists ---- */
 
 struct gather {

@@ -10,6 +10,7 @@
  * Fails:   look-ups never fail; what is absent is NULL or empty. */
 #pragma once
 
+#include "store/alarm_settings.h"
 #include "store/cert.h"
 #include "store/model.h"
 
@@ -27,6 +28,7 @@ uint64_t snapshot_generation(const struct snapshot *s);
 
 const struct settings *snapshot_settings(const struct snapshot *s);
 const struct acme_settings *snapshot_acme(const struct snapshot *s);
+const struct alarm_settings *snapshot_alarms(const struct snapshot *s);
 
 /* ---- routes ---- */
 

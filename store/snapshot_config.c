@@ -38,6 +38,7 @@ json_t *snapshot_config_to_json(const struct snapshot *s)
     AUTO(json_decref) json_t *doc = json_object();
     if (a == NULL || json_object_set_new(doc, "settings", settings_to_json(s->settings)) != 0 ||
         json_object_set_new(doc, "acme", acme_settings_to_json(s->acme)) != 0 ||
+        json_object_set_new(doc, "alarms", alarm_settings_to_json(s->alarms)) != 0 ||
         json_object_set_new(doc, "routes", routes_to_json(s, a)) != 0 ||
         json_object_set_new(doc, "streams", json_array()) != 0 ||
         json_object_set_new(doc, "certificates", certs_to_json(s, a)) != 0)

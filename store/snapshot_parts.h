@@ -51,6 +51,7 @@ struct snapshot {
     const struct snapshot_base *base;
     const struct settings *settings;
     const struct acme_settings *acme;
+    const struct alarm_settings *alarms;
     struct pmap routes;     /* id -> struct route */
     struct pmap checked;    /* id -> struct route: enabled, with active checks */
     struct pmap hosts;      /* pattern -> struct host_routes */

@@ -114,6 +114,7 @@ static struct err load(struct store *s, struct invalid *why)
     AUTO(draft_free) struct snapshot *draft = NULL;
     TRY(draft_new_empty(&draft));
     TRY(store_settings_load(s, draft, why));
+    TRY(store_alarm_settings_load(s, draft, why));
     TRY(store_certs_load(s, draft, why));
     TRY(store_routes_load(s, draft, why));
     TRY(store_orders_load_boards(s, draft));

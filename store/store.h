@@ -76,14 +76,17 @@ struct err tx_settings_put(struct tx *tx, const json_t *body, struct invalid *in
 /* An absent eab.hmac keeps the stored one while eab.kid stays the same. */
 struct err tx_acme_settings_put(struct tx *tx, const json_t *body, struct invalid *inv);
 
+/* Absent secrets: see alarm_settings.h. */
+struct err tx_alarm_settings_put(struct tx *tx, const json_t *body, struct invalid *inv);
+
 /* ---- whole configuration ---- */
 
-/* {"settings","acme","routes","streams","certificates"}; new reference.  Without keys and
- * secrets. */
+/* {"settings","acme","alarms","routes","streams","certificates"}; new reference.  Without
+ * keys and secrets. */
 json_t *snapshot_config_to_json(const struct snapshot *s);
-/* Replaces settings, acme and routes by those of the document: each part as a whole, and only
- * those that are there.  certificates are accepted as exported but never change anything: they
- * carry no keys. */
+/* Replaces settings, acme, alarms and routes by those of the document: each part as a whole,
+ * and only those that are there.  certificates are accepted as exported but never change
+ * anything: they carry no keys. */
 struct err tx_config_replace(struct tx *tx, const json_t *doc, struct invalid *inv);
 
 /* ---- certificates ---- */

@@ -42,11 +42,9 @@ static void check_members(const json_t *doc, struct invalid *inv)
     static const struct {
         struct str name;
         bool is_list;
-    } rows[] = {{STR_LIT("settings"), false},
-                {STR_LIT("acme"), false},
-                {STR_LIT("routes"), true},
-                {STR_LIT("streams"), true},
-                {STR_LIT("certificates"), true}};
+    } rows[] = {{STR_LIT("settings"), false}, {STR_LIT("acme"), false},
+                {STR_LIT("alarms"), false},   {STR_LIT("routes"), true},
+                {STR_LIT("streams"), true},   {STR_LIT("certificates"), true}};
     const char *name;
     json_t *value;
     json_object_foreach(COUNTED_MUTABLE(json_t, doc), name, value)
@@ -112,15 +110,21 @@ static struct err check_settings(struct tx *tx, const struct config *c, struct i
     const json_t *settings_body = json_object_get(c->doc, "settings");
     const json_t *acme_body = json_object_get(c->doc, "acme");
     AUTO(model_drop_settings) struct settings *settings = NULL;
+    const json_t *alarms_body = json_object_get(c->doc, "alarms");
     AUTO(model_drop_acme_settings) struct acme_settings *acme = NULL;
+    AUTO(alarm_settings_drop) struct alarm_settings *alarms = NULL;
     struct json_path path = {.len = 0};
     size_t mark = json_path_push(&path, STR("settings"));
     if (json_is_object(settings_body))
         TRY(go_on(settings_build(settings_body, &path, inv, &settings)));
     json_path_pop(&path, mark);
-    (void)json_path_push(&path, STR("acme"));
+    mark = json_path_push(&path, STR("acme"));
     if (json_is_object(acme_body))
         TRY(go_on(settings_build_acme(acme_body, &tx->draft->acme->eab, &path, inv, &acme)));
+    json_path_pop(&path, mark);
+    (void)json_path_push(&path, STR("alarms"));
+    if (json_is_object(alarms_body))
+        TRY(go_on(alarm_settings_build(alarms_body, tx->draft->alarms, &path, inv, &alarms)));
     return OK;
 }
 
@@ -192,6 +196,14 @@ static struct err put_acme(struct tx *tx, const struct config *c, struct invalid
     return body == NULL ? OK : store_settings_put_acme(tx, &path, body, inv);
 }
 
+static struct err put_alarms(struct tx *tx, const struct config *c, struct invalid *inv)
+{
+    const json_t *body = json_object_get(c->doc, "alarms");
+    struct json_path path = {.len = 0};
+    (void)json_path_push(&path, STR("alarms"));
+    return body == NULL ? OK : store_alarm_settings_put(tx, &path, body, inv);
+}
+
 static struct err replace_routes(struct tx *tx, struct config *c, const struct snapshot *before,
                                  struct invalid *inv)
 {
@@ -209,7 +221,8 @@ static struct err apply(struct tx *tx, struct config *c, const struct snapshot *
     if (json_object_get(c->doc, "routes") != NULL)
         TRY(replace_routes(tx, c, before, inv));
     TRY(put_settings(tx, c, inv));
-    return put_acme(tx, c, inv);
+    TRY(put_acme(tx, c, inv));
+    return put_alarms(tx, c, inv);
 }
 
 static struct err read_config(struct tx *tx, struct config *c, struct invalid *inv)

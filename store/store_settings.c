@@ -15,8 +15,8 @@ static struct str hmac_context(struct arena *a, struct str kid)
     return arena_fmt(a, "acme/eab/%.*s", STR_ARG(kid));
 }
 
-static struct err write_row(struct tx *tx, const struct object *o, struct str body,
-                            struct db_value sealed_hmac)
+struct err store_settings_write_row(struct tx *tx, const struct object *o, struct str body,
+                                    struct db_value sealed)
 {
     static const char sql[] =
         "INSERT INTO settings (id, revision, created_at, updated_at, body, sealed_hmac) "
@@ -25,7 +25,7 @@ static struct err write_row(struct tx *tx, const struct object *o, struct str bo
         "excluded.updated_at, body = excluded.body, sealed_hmac = excluded.sealed_hmac";
     tx_touch(tx);
     return db_run(tx->store->db, sql, DB_STR(o->id), DB_INT(o->revision), DB_INT(o->created_at),
-                  DB_INT(o->updated_at), DB_STR(body), sealed_hmac);
+                  DB_INT(o->updated_at), DB_STR(body), sealed);
 }
 
 /* ---- settings ---- */
@@ -57,7 +57,7 @@ static struct err save_settings(struct tx *tx, const struct settings *s)
     buf_init(&body, MIB);
     struct err e = tx_body(settings_shape, s, &body);
     if (!failed(e))
-        e = write_row(tx, &s->object, buf_view(&body), DB_NONE);
+        e = store_settings_write_row(tx, &s->object, buf_view(&body), DB_NONE);
     buf_fini(&body);
     TRY(e);
     draft_set_settings(tx->draft, s);
@@ -101,8 +101,8 @@ static struct err save_acme(struct tx *tx, const struct acme_settings *s)
     if (!failed(e) && has_hmac)
         e = seal_close(tx->store->seal, context, s->eab.hmac, &sealed);
     if (!failed(e))
-        e = write_row(tx, &s->object, buf_view(&body),
-                      has_hmac ? DB_BYTES(buf_view(&sealed)) : DB_NONE);
+        e = store_settings_write_row(tx, &s->object, buf_view(&body),
+                                     has_hmac ? DB_BYTES(buf_view(&sealed)) : DB_NONE);
     buf_fini(&body);
     buf_fini(&sealed);
     TRY(e);
@@ -143,6 +143,8 @@ struct err store_settings_add_standard(struct tx *tx)
         e = store_settings_put(tx, &path, standard, &inv);
     if (!failed(e) && tx->draft->acme == NULL)
         e = store_settings_put_acme(tx, &path, standard, &inv);
+    if (!failed(e) && tx->draft->alarms == NULL)
+        e = store_alarm_settings_put(tx, &path, standard, &inv);
     invalid_fini(&inv);
     return e;
 }
@@ -258,7 +260,8 @@ static struct err load_acme(struct store *s, const struct row *row, struct snaps
 struct err store_settings_load(struct store *s, struct snapshot *draft, struct invalid *why)
 {
     static const char sql[] =
-        "SELECT id, revision, created_at, updated_at, body, sealed_hmac FROM settings";
+        "SELECT id, revision, created_at, updated_at, body, sealed_hmac FROM settings "
+        "WHERE id IN ('settings', 'acme')";
     AUTO(db_end) struct db_query *q = NULL;
     bool has_row;
     TRY(db_query(s->db, &q, sql));

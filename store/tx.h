@@ -77,9 +77,20 @@ struct err store_settings_put(struct tx *tx, struct json_path *path, const json_
 struct err store_settings_put_acme(struct tx *tx, struct json_path *path, const json_t *body,
                                    struct invalid *inv);
 
+/* sealed: DB_NONE without secrets. */
+struct err store_settings_write_row(struct tx *tx, const struct object *o, struct str body,
+                                    struct db_value sealed);
+
 /* Standard settings, where there are none yet. */
 struct err store_settings_add_standard(struct tx *tx);
 struct err store_settings_load(struct store *s, struct snapshot *draft, struct invalid *why);
+
+/* ---- store_alarm_settings.c ---- */
+
+struct err store_alarm_settings_put(struct tx *tx, struct json_path *path, const json_t *body,
+                                    struct invalid *inv);
+struct err store_alarm_settings_load(struct store *s, struct snapshot *draft,
+                                     struct invalid *why);
 
 /* ---- store_managed.c ---- */
 

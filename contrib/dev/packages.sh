@@ -9,7 +9,7 @@ build_packages=(
 )
 unit_packages=(libcmocka-dev python3 mandoc)
 scenario_packages=(
-    python3-pytest python3-grpcio python3-h2 nghttp2-client nghttp2-server nginx libnginx-mod-stream
+    python3-pytest python3-aiosmtpd python3-grpcio python3-h2 nghttp2-client nghttp2-server nginx libnginx-mod-stream
     haproxy h2o caddy chromium pebble curl openssl
 )
 # The formatter of other versions differs in details, and only Debian 12 has this one.

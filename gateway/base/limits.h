@@ -200,6 +200,22 @@
 #define ACME_SKEW_MAX_S          3600 /* a fresh certificate may begin this far in our future */
 
 /* alarm */
+#define ALARM_GRACE_S            60         /* a planned renewal takes so long without a word */
+#define ALARM_PASSING_FAILURES   3          /* in a row of a kind that mostly passes: 2 hours */
+#define ALARM_SCAN_MS            200        /* between looks at all certificates */
+#define ALARM_SLEEP_MAX_MS       300000     /* clock jumps are noticed this late at most */
+#define ALARM_RETRY_MS           10000      /* the database refused */
+#define ALARM_MESSAGE_MAX_S      259200     /* older messages are of no use: 3 days */
+#define ALARM_REFUSALS_MAX       8          /* of one message, 10 minutes; then the next one */
+#define ALARM_TEXT_MAX_BYTES     (64 * KIB) /* a CA's words and 100 names */
+#define MAIL_SUBJECT_MAX         200
+#define SEND_CONNECT_LIMIT_MS    5000
+#define SEND_LIMIT_MS            15000      /* one attempt, all in all */
+#define SEND_ANSWER_MAX_BYTES    (64 * KIB) /* of a webhook's answer, which nobody reads */
+#define SEND_BACKOFF_MIN_MS      5000       /* doubled with each attempt ... */
+#define SEND_BACKOFF_MAX_MS      900000     /* ... up to a quarter of an hour */
+#define ALARM_RECIPIENTS_MAX     20         /* of an e-mail */
+#define ALARM_MESSAGES_MAX       256  /* not yet delivered, per channel; then the oldest go */
 #define SERVED_LIMIT_MS          3000 /* connecting to ourselves; each read then */
 #define SERVED_SHAKES_PER_WORKER 4    /* the kernel spreads them: 2 % miss one worker */
 #define SERVED_SHAKES_MAX        256  /* ... for a certificate, names and workers considered */

@@ -1,4 +1,5 @@
 """Keys and certificates, made with the openssl command: a lab CA, leaves, self-signed ones."""
+import datetime
 import hashlib
 import ssl
 import subprocess
@@ -83,7 +84,20 @@ class Pki:
 
     def expired(self, *names):
         """As leaf(), valid for one day of the year 2020."""
-        return self._pair(("expired", names), self._make_expired, names, self.ca())
+        return self.lasting(*names, begin="20200101000000Z", end="20200102000000Z")
+
+    def with_days_left(self, days, *names):
+        """As leaf(), with so many days left of 90."""
+        now = datetime.datetime.now(datetime.timezone.utc)
+        end = now + datetime.timedelta(days=days)
+        begin = end - datetime.timedelta(days=90)
+        return self.lasting(*names, begin=begin.strftime("%Y%m%d%H%M%SZ"),
+                            end=end.strftime("%Y%m%d%H%M%SZ"))
+
+    def lasting(self, *names, begin, end):
+        """As leaf(), from one moment (YYYYMMDDhhmmssZ) to another."""
+        return self._pair(("lasting", names, begin, end), self._make_lasting, names, self.ca(),
+                          begin, end)
 
     def self_signed(self, *names):
         """A server certificate that vouches for itself."""
@@ -109,7 +123,7 @@ class Pki:
                 "-extfile", extensions, "-out", cert)
         return Pair(cert, key, ca)
 
-    def _make_expired(self, cert, key, names, ca):
+    def _make_lasting(self, cert, key, names, ca, begin, end):
         request, extensions = self._request(cert, key, names)
         database = cert.with_suffix(".index")
         database.touch()
@@ -119,8 +133,8 @@ class Pki:
                         "rand_serial=yes\ndefault_md=sha256\npolicy=any\n"
                         "[any]\ncommonName=optional\n")
         openssl("ca", "-batch", "-config", conf, "-in", request, "-cert", ca.cert,
-                "-keyfile", ca.key, "-startdate", "20200101000000Z", "-enddate",
-                "20200102000000Z", "-extfile", extensions, "-notext", "-out", cert)
+                "-keyfile", ca.key, "-startdate", begin, "-enddate", end,
+                "-extfile", extensions, "-notext", "-out", cert)
         return Pair(cert, key, ca)
 
     def _make_self_signed(self, cert, key, names):

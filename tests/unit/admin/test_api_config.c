@@ -134,6 +134,8 @@ static void test_acme_needs_admin(void **state)
     api_fixture_expect(
         &fixture, 403, "PUT", "/v1/config?dry_run=true",
         "{\"acme\":{\"eab\":{\"kid\":\"k\",\"hmac\":\"c2VjcmV0c2VjcmV0c2VjcmV0\"}}}");
+    api_fixture_expect(&fixture, 403, "PUT", "/v1/config",
+                       "{\"alarms\":{\"webhook\":{\"url\":\"https://x\"}}}");
     api_fixture_expect(&fixture, 200, "GET", "/v1/routes/a", NULL);
 }
 

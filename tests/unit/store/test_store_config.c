@@ -57,7 +57,7 @@ static void what_was_exported_changes_nothing(void **state)
     temp_store_add_route(t, "b", "b.org", "none");
     const struct snapshot *before = store_snapshot(t->store);
     AUTO(json_decref) json_t *doc = export(t);
-    assert_int_equal(json_object_size(doc), 5);
+    assert_int_equal(json_object_size(doc), 6);
     assert_false(failed(replace_with(t, doc, &inv)));
     const struct snapshot *after = store_snapshot(t->store);
     assert_ptr_equal(before, after);
@@ -163,6 +163,7 @@ static const struct {
     {"no routes", "{'routes': []}", 0, 2, 2},
     {"settings alone, back to the standard", "{'settings': {}}", 1, 3, 2},
     {"ACME settings alone, back to the standard", "{'acme': {}}", 1, 2, 3},
+    {"alarm settings alone", "{'alarms': {'webhook': {'url': 'https://x'}}}", 1, 2, 2},
     {"all", "{'routes': [], 'settings': {}, 'acme': {}}", 0, 3, 3},
 };
 
@@ -221,6 +222,8 @@ static const struct {
     {"no route", "{'routes': [7]}", "/routes/0", "must be an object", false},
     {"bad settings", "{'settings': {'max_header': 1}}", "/settings/max_header", "size", false},
     {"bad ACME settings", "{'acme': {'directory': 'x'}}", "/acme/directory", "https", false},
+    {"bad alarm settings", "{'alarms': {'webhook': {'url': 'x'}}}", "/alarms/webhook/url",
+     "https", false},
     {"an id twice",
      "{'routes': [{'id': 'x', 'hosts': ['a.org'], " UP "},"
      " {'id': 'x', 'hosts': ['b.org'], " UP "}]}",
